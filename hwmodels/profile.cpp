@@ -1,0 +1,45 @@
+#include "hwmodels/profile.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/base/error.hpp"
+
+namespace stagesim {
+
+std::string_view text(Provenance provenance) {
+  switch (provenance) {
+    case Provenance::kMeasured:
+      return "measured";
+    case Provenance::kLog:
+      return "log";
+    case Provenance::kSpec:
+      return "spec";
+    case Provenance::kAssumed:
+      break;
+  }
+  return "assumed";
+}
+
+double LinkProfile::large_message_gb_per_s() const {
+  STAGESIM_CHECK(curve.size() >= 2);
+  const auto& [bytes, us] = curve.back();
+  const auto& [bytes_before, us_before] = curve[curve.size() - 2];
+  return (bytes - bytes_before) / (us - us_before) / 1e3;
+}
+
+double LinkProfile::microseconds(double bytes) const {
+  STAGESIM_CHECK(curve.size() >= 2);
+  if (bytes <= curve.front().first) return curve.front().second;
+  const auto& [last_bytes, last_us] = curve.back();
+  if (bytes >= last_bytes) {
+    return last_us + (bytes - last_bytes) / (large_message_gb_per_s() * 1e3);
+  }
+  const auto above = std::upper_bound(curve.begin(), curve.end(), bytes,
+                                      [](double b, const auto& point) { return b < point.first; });
+  const auto below = above - 1;
+  const double share = std::log(bytes / below->first) / std::log(above->first / below->first);
+  return below->second * std::pow(above->second / below->second, share);
+}
+
+}  // namespace stagesim

@@ -1,0 +1,198 @@
+#include "hwmodels/stage_costs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "hwmodels/arithmetic.hpp"
+#include "hwmodels/assumptions.hpp"
+#include "hwmodels/kernels.hpp"
+#include "sim/base/error.hpp"
+
+namespace stagesim {
+namespace {
+
+// GPU time and number of kernels; adds up over the parts of a stage.
+struct Work {
+  double gpu_us = 0, kernels = 0;
+
+  Work operator+(const Work& other) const {
+    return {gpu_us + other.gpu_us, kernels + other.kernels};
+  }
+  Work operator*(double times) const { return {gpu_us * times, kernels * times}; }
+};
+
+struct Rates {
+  double flops_per_us, bytes_per_us, kernel_us;
+
+  explicit Rates(const GpuProfile& gpu)
+      : flops_per_us(gpu.peak_tflops.value * gpu.matmul_efficiency.value * 1e6),
+        bytes_per_us(gpu.memory_gb_per_s.value * gpu.memory_efficiency.value * 1e3),
+        kernel_us(gpu.kernel_us.value) {}
+
+  Work work(const Kernels& kernels) const {
+    Work sum{.gpu_us = 0, .kernels = static_cast<double>(kernels.size())};
+    for (const Kernel& k : kernels) {
+      sum.gpu_us += std::max(k.flops / flops_per_us, k.bytes / bytes_per_us) + kernel_us;
+    }
+    return sum;
+  }
+};
+
+struct OpWork {
+  Work forward, input_grad, weight_grad;
+
+  OpWork operator+(const OpWork& other) const {
+    return {forward + other.forward, input_grad + other.input_grad,
+            weight_grad + other.weight_grad};
+  }
+  OpWork operator*(double times) const {
+    return {forward * times, input_grad * times, weight_grad * times};
+  }
+};
+
+OpWork layer_work(const Model& model, int b, const Rates& rates) {
+  OpWork layer{rates.work(layer_forward_kernels(model, b)),
+               rates.work(layer_input_grad_kernels(model, b)),
+               rates.work(layer_weight_grad_kernels(model, b))};
+  // Recompute comes before the input gradient; W then finds what it needs.
+  switch (model.recompute) {
+    case Recompute::kNone:
+      break;
+    case Recompute::kSelective:  // flash attention's backward computes its scores again anyway
+      if (!model.flash) {
+        layer.input_grad = layer.input_grad + rates.work(attention_core_forward_kernels(model, b));
+      }
+      break;
+    case Recompute::kFull:
+      layer.input_grad = layer.input_grad + layer.forward;
+      break;
+  }
+  return layer;
+}
+
+// How long an op takes: the GPU's time, or the host's to issue the kernels.
+struct OpClock {
+  double launch_us;
+  std::size_t stage;
+
+  Nanos time(const char* op, const Work& work) const {
+    const double ns = 1e3 * std::max(work.gpu_us, work.kernels * launch_us);
+    if (ns > static_cast<double>(kLongestOp.count())) {
+      throw InputError(fmt::format(
+          "model: {} of stage {} would take {:.3g} s; one op may take 2 h at most. Is the model or "
+          "the micro-batch too large?",
+          op, stage, ns / 1e9));
+    }
+    return rounded_nanos(ns);
+  }
+  bool host_bound(const Work& work) const { return work.kernels * launch_us > work.gpu_us; }
+};
+
+void check_plan(const Model& model, const StagePlan& plan) {
+  STAGESIM_CHECK(!plan.layers.empty() && plan.microbatch >= 1);
+  Problems problems;
+  std::int64_t sum = 0;
+  for (std::size_t s = 0; s < plan.layers.size(); ++s) {
+    if (plan.layers[s] < 0)
+      problems.add("partition.layers: stage {} has {} layers", s, plan.layers[s]);
+    sum += plan.layers[s];
+  }
+  if (problems.empty() && sum != model.layers) {
+    problems.add("partition.layers: {} = {}, but the model has {} layers",
+                 fmt::join(plan.layers, " + "), sum, model.layers);
+  }
+  problems.throw_if_any();
+}
+
+std::int64_t stage_parameters(const Model& model, const StagePlan& plan, std::size_t stage) {
+  const bool first = stage == 0, last = stage + 1 == plan.layers.size();
+  std::int64_t count = plan.layers[stage] * layer_parameters(model);
+  if (first) count += embedding_parameters(model);
+  if (last) count += final_norm_parameters(model);
+  if (last && !(first && model.tied)) count += head_parameters(model);
+  return count;
+}
+
+StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t stage,
+                       std::int64_t parameters) {
+  const bool first = stage == 0, last = stage + 1 == plan.layers.size();
+  const int b = plan.microbatch;
+  const TensorSplit split;
+  const StateBytesPerParameter state;
+  double kept = plan.layers[stage] * layer_activation_bytes(model, b, split);
+  double after_i = plan.layers[stage] * layer_activation_after_i_bytes(model, b, split);
+  if (first) kept += embedding_activation_bytes(model, b, split);
+  if (last) {
+    kept += head_activation_bytes(model, b, split);
+    after_i += head_activation_after_i_bytes(model, b, split);
+  }
+  const double message = last ? 0 : 2.0 * b * model.seq * model.hidden;
+  const double workspace = plan.layers[stage] == 0 ? 0 : layer_workspace_bytes(model, b, split);
+  return {.activation = std::llround(kept),
+          .activation_after_i = std::llround(after_i),
+          .message = std::llround(message),
+          .weights = state.weight * parameters,
+          .gradients = state.gradient * parameters,
+          .optimizer = state.optimizer * parameters,
+          .workspace = std::llround(workspace)};
+}
+
+}  // namespace
+
+StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, const StagePlan& plan,
+                                 double launch_us) {
+  check_plan(model, plan);
+  const int b = plan.microbatch;
+  const Rates rates(gpu);
+  const OpWork layer = layer_work(model, b, rates);
+  const OpWork embedding{rates.work(embedding_forward_kernels(model, b)),
+                         rates.work(embedding_backward_kernels(model, b)),
+                         {}};
+  const OpWork head{rates.work(head_forward_kernels(model, b)),
+                    rates.work(head_input_grad_kernels(model, b)),
+                    rates.work(head_weight_grad_kernels(model, b))};
+
+  StageEstimate estimate;
+  std::vector<std::size_t> host_bound;
+  for (std::size_t s = 0; s < plan.layers.size(); ++s) {
+    OpWork stage = layer * plan.layers[s];
+    if (s == 0) stage = stage + embedding;
+    if (s + 1 == plan.layers.size()) stage = stage + head;
+    const Work backward = stage.input_grad + stage.weight_grad;
+    const OpClock clock{launch_us, s};
+    estimate.costs.push_back({.forward = clock.time("forward", stage.forward),
+                              .backward = clock.time("backward", backward),
+                              .input_grad = clock.time("input gradient", stage.input_grad),
+                              .weight_grad = clock.time("weight gradient", stage.weight_grad)});
+    if (clock.host_bound(stage.forward) || clock.host_bound(backward)) host_bound.push_back(s);
+    estimate.parameters.push_back(stage_parameters(model, plan, s));
+    estimate.bytes.push_back(stage_bytes(model, plan, s, estimate.parameters.back()));
+  }
+  estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
+  estimate.flops_per_microbatch =
+      3 * (model.layers * layer_forward_flops(model, b) + head_forward_flops(model, b));
+  estimate.assumptions =
+      stage_assumptions(model, gpu, static_cast<int>(plan.layers.size()), launch_us);
+  if (!host_bound.empty()) {
+    estimate.assumptions.push_back(
+        fmt::format("host-bound: forward or backward of stage {} waits for the host",
+                    fmt::join(host_bound, ", ")));
+  }
+  return estimate;
+}
+
+LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& stages) {
+  LinkClass result{.name = link.name,
+                   .latency = rounded_nanos(1e3 * link.latency_us.value),
+                   .transfer_time = {}};
+  for (const StageBytes& stage : stages) {
+    result.transfer_time.push_back(
+        rounded_nanos(1e3 * link.microseconds(static_cast<double>(stage.message))));
+  }
+  return result;
+}
+
+}  // namespace stagesim

@@ -1,0 +1,67 @@
+#include <algorithm>
+
+#include "schedules/generators.hpp"
+
+namespace stagesim {
+
+Schedule single_pipeline(std::string_view name, const ScheduleParams& params, VersionRule rule) {
+  Schedule s{.name = std::string(name)};
+  s.shape = {.ranks = params.ranks,
+             .stages = params.ranks,
+             .microbatches = params.window * params.windows,
+             .window = params.window,
+             .rule = rule};
+  for (int rank = 0; rank < params.ranks; ++rank) s.shape.rank_of_stage.push_back(rank);
+  return s;
+}
+
+void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, int count,
+                        int window) {
+  const auto stage = static_cast<std::uint16_t>(rank);
+  const auto forward = [&](int m) {
+    ops.push_back({.microbatch = m, .stage = stage, .kind = OpKind::kForward});
+  };
+  const auto backward = [&](int m) {
+    ops.push_back({.microbatch = m, .stage = stage, .kind = OpKind::kBackward});
+    if ((m + 1) % window == 0)
+      ops.push_back({.microbatch = m / window, .stage = stage, .kind = OpKind::kUpdate});
+  };
+  warmup = std::min(warmup, count);
+  for (int i = 0; i < warmup; ++i) forward(first + i);
+  for (int i = warmup; i < count; ++i) {
+    forward(first + i);
+    backward(first + i - warmup);
+  }
+  for (int i = count - warmup; i < count; ++i) backward(first + i);
+}
+
+namespace {
+
+// Warm-up forwards fill the pipe, then one forward and one backward in turn, then the remaining
+// backwards and the update. Rank r holds at most min(ranks - r, m) activations.
+Schedule one_f_one_b(const ScheduleParams& params, const Costs*) {
+  Schedule s = single_pipeline("1f1b", params, VersionRule::kFlush);
+  for (int rank = 0; rank < params.ranks; ++rank) {
+    auto& ops = s.ops_of_rank.emplace_back();
+    for (int w = 0; w < params.windows; ++w) {
+      append_one_f_one_b(ops, rank, params.ranks - 1 - rank, w * params.window, params.window,
+                         params.window);
+    }
+  }
+  return s;
+}
+
+}  // namespace
+
+ScheduleInfo one_f_one_b_info() {
+  return {"1f1b",
+          {"dapple", "pipedream-flush"},
+          "one forward, one backward in steady state, flush at the update",
+          "DAPPLE, arXiv 2007.01045; PipeDream-Flush, arXiv 2006.09503 section 3.2",
+          VersionRule::kFlush,
+          {},
+          batch_window,
+          one_f_one_b};
+}
+
+}  // namespace stagesim

@@ -1,0 +1,114 @@
+#include "schedules/table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "schedules/generators.hpp"
+#include "sim/base/names.hpp"
+#include "sim/lower.hpp"
+
+namespace stagesim {
+
+// An explicit table: statics that register themselves vanish from static libraries and hide the
+// order.
+const std::vector<ScheduleInfo>& schedule_table() {
+  static const std::vector<ScheduleInfo> table{
+      gpipe_info(), one_f_one_b_info(), pipedream_info(), pipedream_2bw_info(), amdp_info(),
+  };
+  return table;
+}
+
+const ScheduleInfo& find_schedule(std::string_view name) {
+  std::vector<std::string> known, spelled;
+  for (const ScheduleInfo& info : schedule_table()) {
+    if (info.name == name || std::count(info.aliases.begin(), info.aliases.end(), name) > 0)
+      return info;
+    known.emplace_back(info.name);
+    spelled.emplace_back(info.name);
+    for (const std::string_view alias : info.aliases) spelled.emplace_back(alias);
+  }
+  const std::string near = nearest_name(name, spelled);
+  throw InputError(fmt::format("unknown schedule '{}'{}; known: {}", name,
+                               near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+                               fmt::join(known, ", ")));
+}
+
+namespace {
+
+const ScheduleOption& find_option(const ScheduleInfo& info, std::string_view name) {
+  const auto found = std::find_if(info.options.begin(), info.options.end(),
+                                  [&](const ScheduleOption& o) { return o.name == name; });
+  STAGESIM_CHECK(found != info.options.end());
+  return *found;
+}
+
+void check_options(const ScheduleInfo& info, const ScheduleParams& params) {
+  std::vector<std::string> known;
+  for (const ScheduleOption& option : info.options) known.emplace_back(option.name);
+  Problems problems;
+  for (const auto& [name, value] : params.options) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    if (known.empty()) {
+      problems.add("{}: unknown parameter '{}': this schedule has none", info.name, name);
+    } else {
+      problems.add("{}: {}", info.name, unknown_name("parameter", name, known));
+    }
+  }
+  problems.throw_if_any();
+}
+
+}  // namespace
+
+std::string option_text(const ScheduleInfo& info, const ScheduleParams& params,
+                        std::string_view name) {
+  const ScheduleOption& option = find_option(info, name);
+  const auto given = params.options.find(std::string(name));
+  return given == params.options.end() ? std::string(option.fallback) : given->second;
+}
+
+int option_int(const ScheduleInfo& info, const ScheduleParams& params, std::string_view name,
+               int low, int high) {
+  const std::string value = option_text(info, params, name);
+  int number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < low || number > high) {
+    throw InputError(fmt::format("{}: {}: expected a whole number from {} to {}, got '{}'",
+                                 info.name, name, low, high, value));
+  }
+  return number;
+}
+
+std::string display_name(const ScheduleInfo& info,
+                         const std::map<std::string, std::string>& options) {
+  std::string name(info.name);
+  for (const auto& [key, value] : options) {
+    if (find_option(info, key).fallback != value) name += fmt::format(":{}={}", key, value);
+  }
+  return name;
+}
+
+int window_of(const ScheduleInfo& info, const ScheduleParams& params) {
+  check_options(info, params);
+  return params.window > 0 ? params.window : info.window(params);
+}
+
+Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params, const Costs* costs) {
+  params.window = window_of(info, params);
+  const std::int64_t microbatches = std::int64_t{params.window} * params.windows;
+  const std::int64_t cells = 2 * microbatches * params.ranks;
+  if (cells > kMostActivities / 2) {
+    throw InputError(
+        fmt::format("{}: {} ranks x {} micro-batches ({} windows of {}) are {} ops and about as "
+                    "many messages; at most {} activities fit; "
+                    "use fewer ranks, micro-batches or steps",
+                    info.name, params.ranks, microbatches, params.windows, params.window, cells,
+                    kMostActivities));
+  }
+  Schedule schedule = info.generate(params, costs);
+  check_schedule(schedule);
+  return schedule;
+}
+
+}  // namespace stagesim

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/costs.hpp"
+#include "sim/schedule.hpp"
+
+namespace stagesim {
+
+struct ScheduleParams {
+  int ranks = 1;
+  int batch = 1;    // micro-batches per step
+  int window = 0;   // micro-batches per update; 0: the schedule's own choice
+  int windows = 1;  // how many windows to lay out
+  std::map<std::string, std::string> options{};  // the schedule's own, such as preload=1
+  std::string
+      batch_from{};  // how `batch` came about, for messages: "batch.global 8 / (batch.micro 8 x 1)"
+};
+
+struct ScheduleOption {
+  std::string_view name, values, fallback, meaning;
+};
+
+// One row per schedule. A generator is a pure function of its parameters; it may look at costs
+// (null when there are none). Throws InputError for shapes the schedule does not allow, with the
+// arithmetic.
+struct ScheduleInfo {
+  std::string_view name;
+  std::vector<std::string_view> aliases;
+  std::string_view summary, source;
+  VersionRule rule;
+  std::vector<ScheduleOption> options;
+  int (*window)(const ScheduleParams&);  // micro-batches per update when the user names none
+  Schedule (*generate)(const ScheduleParams&, const Costs*);
+};
+
+// In the order that lists and help show.
+const std::vector<ScheduleInfo>& schedule_table();
+
+// By name or alias. Throws InputError: "unknown schedule '1f1c' (did you mean '1f1b'?); known: …".
+const ScheduleInfo& find_schedule(std::string_view name);
+
+// Checks option names, settles the window, generates, and runs the rule check on the result.
+Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params,
+                       const Costs* costs = nullptr);
+
+// The window that make_schedule will use.
+int window_of(const ScheduleInfo& info, const ScheduleParams& params);
+
+// "amdp:preload=1": the schedule's name and the parameters that differ from their defaults.
+std::string display_name(const ScheduleInfo& info,
+                         const std::map<std::string, std::string>& options);
+
+// For generators: the value of an option, or its fallback; whole numbers inside [low, high] or
+// InputError.
+std::string option_text(const ScheduleInfo& info, const ScheduleParams& params,
+                        std::string_view name);
+int option_int(const ScheduleInfo& info, const ScheduleParams& params, std::string_view name,
+               int low, int high);
+
+}  // namespace stagesim

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/base/time.hpp"
+
+namespace stagesim {
+
+// How long each op of one stage takes and what it holds in memory. Zero is a legal cost.
+struct StageCosts {
+  Nanos forward{}, backward{};
+  Nanos input_grad{}, weight_grad{};  // the split backward
+  Nanos reduce{};     // this stage's gradients among its replicas (and the data-parallel group)
+  Nanos step{};       // optimizer of this stage
+  Nanos broadcast{};  // this stage's weights from the owner to its replicas
+};
+
+struct StageBytes {
+  std::int64_t activation = 0;          // of one micro-batch, from F until B (or W)
+  std::int64_t activation_after_i = 0;  // the part that stays until W
+  std::int64_t message = 0;  // activation sent on to the next stage; the gradient back is as big
+  std::int64_t weights = 0;  // one version
+  std::int64_t gradients = 0;
+  std::int64_t optimizer = 0;  // before sharding
+  std::int64_t workspace = 0;  // scratch that the stage needs while it runs
+};
+
+// A class of links, such as "nvlink3" inside a node. latency delays the arrival only: the link is
+// occupied for transfer_time - latency.
+struct LinkClass {
+  std::string name{};
+  Nanos latency{};
+  std::vector<Nanos>
+      transfer_time{};  // [s]: what stage s sends on, or gets a gradient of the same size for
+};
+
+enum class CommMode : std::uint8_t {
+  kOverlapped,  // a transfer starts when its producer ends and runs beside compute
+  kBlocking,  // Megatron-LM without p2p overlap: the rank computes nothing until the group is done
+};
+
+// Everything that decides how long a Schedule takes. Independent of hardware models and of JSON.
+struct Costs {
+  std::vector<StageCosts> stages;
+  std::vector<LinkClass> links{{}};  // [0] within a node, [1] between nodes when there are several
+  std::vector<std::int64_t> message_bytes;  // [s]: what transfer_time[s] carries; empty: not known
+  int ranks_per_node = 0;                   // 0: all ranks on one node
+  CommMode comm = CommMode::kOverlapped;
+  bool barrier = false;  // all ranks wait between reduce and optimizer step
+
+  std::size_t link_class(int from_rank, int to_rank) const {
+    return ranks_per_node == 0 || from_rank / ranks_per_node == to_rank / ranks_per_node ? 0 : 1;
+  }
+};
+
+}  // namespace stagesim

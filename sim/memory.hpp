@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "sim/costs.hpp"
+#include "sim/timeline.hpp"
+
+namespace stagesim {
+
+enum class MemoryCategory : std::uint8_t {
+  kWeights,
+  kGradients,
+  kOptimizer,
+  kActivations,
+  kReceiveBuffers,
+  kWorkspace,
+};
+inline constexpr std::size_t kMemoryCategories = 6;
+std::string_view text(MemoryCategory category);
+
+struct MemoryInputs {
+  std::vector<StageBytes> stages{};
+  std::vector<int> weight_copies{};  // [pipeline * stages + stage]
+  int optimizer_shards = 1;          // ZeRO-1 over this many data-parallel ranks
+};
+
+struct RankMemory {
+  std::int64_t peak = 0;  // bytes
+  Nanos peak_at{};
+  std::array<std::int64_t, kMemoryCategories> at_peak{};
+  std::int64_t resting =
+      0;  // weights x copies, gradients, optimizer, workspace: there all the time
+  int peak_activations = 0;  // most micro-batches held at once, in units of one stage
+};
+
+struct MemorySample {
+  Nanos at{};
+  std::int64_t bytes = 0;
+};
+
+// An activation lives from the start of F to the end of B, or partly to the end of I and W; a
+// receive buffer from transfer start to consumer end; at equal times frees come first.
+std::vector<RankMemory> memory(const Timeline& timeline, const MemoryInputs& inputs);
+
+// [rank]: every change in time order, one sample per instant; starts with the resting bytes.
+std::vector<std::vector<MemorySample>> memory_over_time(const Timeline& timeline,
+                                                        const MemoryInputs& inputs);
+
+}  // namespace stagesim

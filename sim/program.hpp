@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sim/base/time.hpp"
+#include "sim/schedule.hpp"
+
+namespace stagesim {
+
+using TaskId = std::uint32_t;
+using LaneId = std::uint32_t;
+
+// A message: its own task follows its producer's in the arrays.
+struct Transfer {
+  TaskId producer = 0, consumer = 0;
+  std::int64_t bytes = 0;
+};
+
+struct Lane {
+  int from_rank = 0, to_rank = 0;  // equal: the compute lane of that rank
+  Nanos latency{};  // of a link: arrival comes this much after the link is free again
+};
+
+// What the tasks are, shared by a Program and every Timeline of it. Structure of arrays: entry t
+// describes task t. Lanes 0..ranks-1 compute, lane `ranks` holds the joins, the rest are links, one
+// direction each. The tasks of a rank are contiguous, in rank order; an op is followed by the
+// transfer of its output; joins come last.
+struct Activities {
+  Shape shape;
+  std::vector<Op> op;
+  std::vector<LaneId> lane;
+  std::vector<Lane> lanes;
+  std::vector<Transfer> transfers;    // in task order: the k-th task that is_transfer
+  std::vector<TaskId> first_of_rank;  // [ranks + 1]
+
+  TaskId size() const { return static_cast<TaskId>(op.size()); }
+};
+
+// One graph of tasks. Successors of t are next[first_next[t]] up to next[first_next[t + 1]].
+struct Program {
+  std::shared_ptr<const Activities> what;
+  std::vector<Nanos> duration;
+  std::vector<std::uint32_t> unmet;  // how many tasks it waits for
+  std::vector<std::uint32_t> first_next{0};
+  std::vector<TaskId> next;
+  Dispatch dispatch = Dispatch::kFixed;
+  std::vector<std::uint32_t> priority;  // greedy only: lower runs first
+};
+
+}  // namespace stagesim

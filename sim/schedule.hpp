@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/error.hpp"
+
+namespace stagesim {
+
+// What a rank does (schedules hold F, B, I, W, U) and what lowering makes of it.
+enum class OpKind : std::uint8_t {
+  kForward,
+  kBackward,     // input and weight gradient together
+  kInputGrad,    // I: the first half of a split backward
+  kWeightGrad,   // W: the second half
+  kUpdate,       // U: shorthand, `microbatch` is the window; lowering expands it into the next four
+  kReduce,       // gradients of one stage, among the replicas of that stage
+  kBarrier,      // all ranks wait for each other (global gradient norm)
+  kStep,         // the optimizer
+  kBroadcast,    // new weights from the owner to the other replicas
+  kSendForward,  // an activation on its way to the next stage
+  kSendBackward,  // a gradient on its way to the previous stage
+  kJoin,          // zero-length meeting point of several ranks, on no rank's lane
+};
+inline constexpr int kOpKinds = 12;
+
+// "F", "SEND_F", … as PyTorch's pipelining tools write them.
+std::string_view text(OpKind kind);
+constexpr bool is_transfer(OpKind k) {
+  return k == OpKind::kSendForward || k == OpKind::kSendBackward;
+}
+constexpr bool is_gradient(OpKind k) { return k == OpKind::kBackward || k == OpKind::kInputGrad; }
+constexpr bool is_update_part(OpKind k) { return k >= OpKind::kUpdate && k <= OpKind::kBroadcast; }
+// Time that counts as work of the rank; everything else a rank spends is idle with a cause.
+constexpr bool is_busy(OpKind k) { return k <= OpKind::kWeightGrad || k == OpKind::kStep; }
+
+// Micro-batches are numbered over the whole run and each belongs to one pipeline.
+struct Op {
+  std::int32_t microbatch = 0;  // of an update: the window
+  std::uint16_t stage = 0;
+  std::uint16_t pipeline = 0;
+  OpKind kind = OpKind::kForward;
+  friend bool operator==(const Op&, const Op&) = default;
+};
+
+// Which weights B uses, and what a stage must keep for it (DESIGN "Versions").
+enum class VersionRule : std::uint8_t {
+  kFlush,         // GPipe, 1F1B: every gradient of a window is in before the update
+  kStash,         // PipeDream (arXiv 1806.03377): B uses F's version
+  kDoubleBuffer,  // PipeDream-2BW (arXiv 2006.09503): window w reads version max(w - 1, 0)
+  kLatest,        // AMDP (arXiv 2605.29664): F and B use what is there
+};
+std::string_view text(VersionRule rule);
+
+// How a stage with several replicas updates.
+enum class Optimizer : std::uint8_t {
+  kReplicated,  // all-reduce, every replica steps
+  kOwner,       // reduce to rank s for stage s, that rank steps, broadcast
+};
+std::string_view text(Optimizer optimizer);
+
+// The shape of a run: replayed, measured or imported. stages = ranks x virtual stages.
+struct Shape {
+  int ranks = 0;
+  int stages = 0;
+  int pipelines = 1;
+  int microbatches = 0;  // of the whole run, a multiple of window
+  int window = 0;        // micro-batches between two updates of a stage
+  VersionRule rule = VersionRule::kFlush;
+  Optimizer optimizer = Optimizer::kReplicated;
+  std::vector<int> rank_of_stage{};  // [pipeline * stages + stage]
+
+  int rank_of(int pipeline, int stage) const {
+    return rank_of_stage[static_cast<std::size_t>(pipeline) * static_cast<std::size_t>(stages) +
+                         static_cast<std::size_t>(stage)];
+  }
+  int windows() const { return window == 0 ? 0 : microbatches / window; }
+};
+
+enum class Dispatch : std::uint8_t {
+  kFixed,        // a rank runs its list in order
+  kFifo,         // an idle rank takes what became ready first, ties to the lowest micro-batch
+  kLowestFirst,  // an idle rank takes the lowest ready micro-batch, backward before forward
+};
+std::string_view text(Dispatch dispatch);
+
+// A plan: in which order, never how long.
+struct Schedule {
+  std::string name{};
+  Shape shape{};
+  Dispatch dispatch = Dispatch::kFixed;
+  std::vector<std::vector<Op>> ops_of_rank{};  // fixed: in order; greedy: the set, in any order
+  struct Release {                             // greedy: `op` may start only after `after`
+    Op op, after;
+  };
+  std::vector<Release> releases{};
+  // Blocking communication only: the output of these ops is not posted in the group that follows
+  // them, but in the next one (AMDP's preloaded forward). No part of the text form.
+  std::vector<Op> late_sends{};
+};
+
+// "2F0", "1W3", "3B7@1" where there are several pipelines.
+std::string cell_text(const Op& op, int pipelines);
+
+// Two lines of header, then one line of cells per rank. parse_schedule reads it back to an equal
+// Schedule (fixed dispatch only) or throws InputError with line, column and token of every problem.
+std::string schedule_text(const Schedule& schedule);
+Schedule parse_schedule(std::string_view text, std::string_view file);
+
+// The rule check: placement, duplicates, missing micro-batches, order within a rank, updates after
+// the last gradient of their window. One line per problem, in rank and step order; a cycle across
+// ranks is found by replay().
+std::vector<std::string> schedule_problems(const Schedule& schedule);
+// Throws InputError with the problems and the grid around the first one.
+void check_schedule(const Schedule& schedule);
+
+}  // namespace stagesim

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stagesim {
+
+enum class Answer : int {
+  kYes = 0,
+  kNo = 1
+};  // the exit codes 2 and 3 come from exceptions, in main alone
+
+// A subcommand writes to the stream it is given; warnings and progress go to `notes`.
+struct Command {
+  std::string_view name, summary;
+  Answer (*run)(const std::vector<std::string>& args, std::ostream& out, std::ostream& notes);
+};
+
+// One file each; the rows of main's table.
+extern const Command kRunCommand, kCompareCommand, kListCommand;
+
+}  // namespace stagesim

@@ -1,0 +1,174 @@
+#include "tools/stagesim/input.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/base/names.hpp"
+
+namespace po = boost::program_options;
+
+namespace stagesim {
+namespace {
+
+struct InlineOption {
+  const char* name;
+  const char* path;  // where its value goes in the scenario
+  const char* help;
+};
+
+constexpr InlineOption kInline[] = {
+    {"ranks", "parallel.pipeline", "pipeline ranks"},
+    {"microbatches", "batch.microbatches", "micro-batches per step"},
+    {"F", "model.stage_times.F", "forward time of a stage, one number or a list a,b,c"},
+    {"B", "model.stage_times.B", "backward time"},
+    {"unit", "model.stage_times.unit", "unit of these times: s, ms (default), us, ns"},
+    {"update-time", "model.update_time", "time of the optimizer step"},
+    {"latency-us", "cluster.p2p.latency_us", "latency of a message between ranks"},
+    {"steps", "run.steps",
+     "steps to run (default: 1 of a flush schedule, 4 of an asynchronous one)"},
+    {"comm", "comm.mode", "overlapped (default) or blocking"},
+};
+
+// "1", "1,2,1" and "[1,2]" are JSON or nearly so; what is not is a string ("four", "NaN", "1e400").
+Json parse_value(const std::string& text) {
+  const auto parsed = [](const std::string& candidate) -> std::optional<Json> {
+    try {
+      return Json::parse(candidate);
+    } catch (const Json::exception&) {
+      return std::nullopt;
+    }
+  };
+  if (const auto value = parsed(text)) return *value;
+  if (text.find(',') != std::string::npos) {
+    if (const auto value = parsed("[" + text + "]")) return *value;
+  }
+  return text;
+}
+
+// Sets json[a][b][c] for the path "a.b.c"; objects are made on the way.
+void set_path(Json& json, const std::string& path, const Json& value, const std::string& typed) {
+  Json* at = &json;
+  std::size_t from = 0;
+  while (true) {
+    const std::size_t dot = path.find('.', from);
+    const std::string key = path.substr(from, dot == std::string::npos ? dot : dot - from);
+    if (key.empty()) throw InputError(fmt::format("{}: expected key.path=value", typed));
+    if (at->is_string() && path.rfind("schedule.", 0) == 0) {  // "schedule": "amdp" gets parameters
+      const ScheduleSpec spec = parse_schedule_spec(at->get<std::string>());
+      *at = Json{{"name", spec.name}};
+      for (const auto& [name, text] : spec.options) (*at)[name] = text;
+    }
+    if (!at->is_null() && !at->is_object()) {
+      throw InputError(fmt::format("{}: '{}' is {} in the scenario, not an object with fields",
+                                   typed, path.substr(0, from == 0 ? 0 : from - 1),
+                                   short_text(*at)));
+    }
+    if (dot == std::string::npos) {
+      (*at)[key] = value;
+      return;
+    }
+    at = &(*at)[key];
+    from = dot + 1;
+  }
+}
+
+}  // namespace
+
+po::options_description scenario_options() {
+  po::options_description options(
+      "Scenario (a file or a ready-made name, see 'stagesim list'; or inline)");
+  options.add_options()("scenario", po::value<std::string>(),
+                        "the scenario; --scenario may be left out")(
+      "set", po::value<std::vector<std::string>>()->composing(),
+      "override any key, as in --set batch.micro=2; may be repeated");
+  for (const InlineOption& option : kInline)
+    options.add_options()(option.name, po::value<std::string>(), option.help);
+  return options;
+}
+
+po::options_description output_options() {
+  po::options_description options("Output");
+  options.add_options()("json", "print the result as JSON instead of the table")(
+      "require-fit", "exit 1 if a schedule does not fit the GPU's memory")("help",
+                                                                           "show this text");
+  return options;
+}
+
+po::variables_map parse_args(const std::string& command, const std::vector<std::string>& args,
+                             const po::options_description& options) {
+  po::positional_options_description positional;
+  positional.add("scenario", 1);
+  // No short options: "--F -1" then is a wrong value of --F, not an unknown option -1.
+  const int style = po::command_line_style::allow_long |
+                    po::command_line_style::long_allow_adjacent |
+                    po::command_line_style::long_allow_next;
+  std::vector<std::string> known;
+  for (const auto& option : options.options()) known.push_back("--" + option->long_name());
+  po::variables_map vm;
+  try {
+    po::store(
+        po::command_line_parser(args).options(options).positional(positional).style(style).run(),
+        vm);
+    po::notify(vm);
+  } catch (const po::unknown_option& error) {
+    throw InputError(fmt::format("stagesim {}: {}", command,
+                                 unknown_name("option", error.get_option_name(), known)));
+  } catch (const po::too_many_positional_options_error&) {
+    throw InputError(
+        fmt::format("stagesim {}: more than one scenario; options start with --", command));
+  } catch (const po::error& error) {
+    throw InputError(fmt::format("stagesim {}: {}", command, error.what()));
+  }
+  for (const std::string& arg : args) {
+    if (arg.size() > 1 && arg[0] == '-' && arg[1] != '-' && vm.count("scenario") &&
+        vm["scenario"].as<std::string>() == arg) {
+      throw InputError(fmt::format("stagesim {}: {}", command, unknown_name("option", arg, known)));
+    }
+  }
+  return vm;
+}
+
+Scenario scenario_from(const po::variables_map& vm) {
+  Json json = Json::object();
+  Origins origins;
+  std::string file = "command line";
+  if (vm.count("scenario")) {
+    file = vm["scenario"].as<std::string>();
+    json = parse_json(scenario_text(file), file);
+    if (!json.is_object())
+      throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
+  } else {
+    json["name"] = "inline";
+    if (!vm.count("F") && !vm.count("set")) {
+      throw InputError(
+          "no scenario: name a file or a ready-made one ('stagesim list'), or give --ranks, "
+          "--microbatches, --F and --B; "
+          "'stagesim run --help' shows examples");
+    }
+  }
+  const auto set = [&](const std::string& path, const std::string& text, const std::string& origin,
+                       const std::string& typed) {
+    set_path(json, path, parse_value(text), typed);
+    origins[path] = origin;
+  };
+  for (const InlineOption& option : kInline) {
+    if (!vm.count(option.name)) continue;
+    const std::string name = std::string("--") + option.name;
+    set(option.path, vm[option.name].as<std::string>(), name, name);
+  }
+  if (vm.count("microbatches") && json["batch"].contains("global")) json["batch"].erase("global");
+  if (vm.count("set")) {
+    for (const std::string& assignment : vm["set"].as<std::vector<std::string>>()) {
+      const std::size_t equals = assignment.find('=');
+      const std::string typed = "--set " + assignment;
+      if (equals == std::string::npos)
+        throw InputError(fmt::format("{}: expected key.path=value", typed));
+      const std::string path = assignment.substr(0, equals);
+      set(path, assignment.substr(equals + 1), "--set " + path, typed);
+    }
+  }
+  return read_scenario(json, file, origins);
+}
+
+}  // namespace stagesim

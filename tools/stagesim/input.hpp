@@ -1,0 +1,24 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/study/scenario.hpp"
+
+namespace stagesim {
+
+// What run and compare share: where the scenario comes from and what overrides it.
+boost::program_options::options_description scenario_options();
+boost::program_options::options_description output_options();
+
+// Parses args strictly: long options only, nothing guessed, unknown ones answered with the nearest.
+// `positional` receives the scenario.
+boost::program_options::variables_map parse_args(
+    const std::string& command, const std::vector<std::string>& args,
+    const boost::program_options::options_description& options);
+
+// Builds the scenario from file or ready-made name, inline options and --set, in this order.
+Scenario scenario_from(const boost::program_options::variables_map& vm);
+
+}  // namespace stagesim

@@ -1,0 +1,221 @@
+#include "tools/stagesim/report.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+
+#include "traces/result_json.hpp"
+
+namespace stagesim {
+namespace {
+
+double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024 * 1024); }
+
+std::size_t worst_rank(const ScheduleResult& r) {
+  const auto worst =
+      std::max_element(r.memory.begin(), r.memory.end(),
+                       [](const RankMemory& a, const RankMemory& b) { return a.peak < b.peak; });
+  return static_cast<std::size_t>(worst - r.memory.begin());
+}
+
+int peak_activations(const ScheduleResult& r) {
+  int peak = 0;
+  for (const RankMemory& rank : r.memory) peak = std::max(peak, rank.peak_activations);
+  return peak;
+}
+
+int max_of(const ScheduleResult& r, int StageVersions::*field) {
+  int value = 0;
+  for (const StageVersions& s : r.versions.stages) value = std::max(value, s.*field);
+  return value;
+}
+
+double mismatch_share(const ScheduleResult& r) {
+  double sum = 0;
+  for (const StageVersions& s : r.versions.stages) sum += s.mismatched_share;
+  return sum / static_cast<double>(std::max<std::size_t>(1, r.versions.stages.size()));
+}
+
+using Row = std::vector<std::string>;
+
+Row header_row() {
+  return {"schedule", "step ms", "tokens/s", "MFU %",  "bubble %", "over ideal %", "interval",
+          "peak GiB", "fits",    "acts",     "copies", "mismatch", "delay",        "limited by"};
+}
+
+Row result_row(const Scenario& s, const ScheduleResult& r) {
+  const std::size_t worst = worst_rank(r);
+  const int copies =
+      *std::max_element(r.versions.copies_of_rank.begin(), r.versions.copies_of_rank.end());
+  const int mismatch = max_of(r, &StageVersions::max_mismatch);
+  return {r.name,
+          fmt::format("{:.3f}", to_ms(r.step_time)),
+          r.tokens_per_s > 0 ? fmt::format("{:.0f}", r.tokens_per_s) : "-",
+          r.mfu ? fmt::format("{:.1f}", 100 * *r.mfu) : "-",
+          fmt::format("{:.2f}", 100 * r.bubble.bubble),
+          fmt::format("{:.2f}", 100 * r.bubble.over_ideal),
+          std::string(text(r.bubble.interval.kind)),
+          s.has_bytes ? fmt::format("{:.2f} @{}", gib(r.memory[worst].peak), worst) : "-",
+          r.fits ? (*r.fits ? "yes" : "NO") : "-",
+          fmt::format("{}", peak_activations(r)),
+          fmt::format("{}", copies),
+          mismatch == 0 ? "0" : fmt::format("{} ({:.0f} %)", mismatch, 100 * mismatch_share(r)),
+          fmt::format("{}", max_of(r, &StageVersions::max_delay)),
+          r.limiting.over_mean < 0.0005
+              ? "even"
+              : fmt::format("stage {} @{}", r.limiting.stage, r.limiting.rank)};
+}
+
+void print_table(std::ostream& out, const std::vector<Row>& rows) {
+  std::vector<std::size_t> width(rows[0].size(), 0);
+  // A column that says nothing in any row is left out.
+  std::vector<bool> empty(rows[0].size(), true);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t c = 0; c < rows[i].size(); ++c) {
+      width[c] = std::max(width[c], rows[i][c].size());
+      if (i > 0 && rows[i][c] != "-") empty[c] = false;
+    }
+  }
+  for (const Row& row : rows) {
+    std::string line = fmt::format("{:<{}}", row[0], width[0]);
+    for (std::size_t c = 1; c < row.size(); ++c) {
+      if (empty[c]) continue;
+      line += c + 1 == row.size() ? "  " + row[c] : fmt::format("  {:>{}}", row[c], width[c]);
+    }
+    fmt::print(out, "{}\n", line);
+  }
+}
+
+void print_memory(std::ostream& out, const ScheduleResult& r) {
+  const RankMemory& m = r.memory[worst_rank(r)];
+  std::string made_of;
+  for (std::size_t c = 0; c < kMemoryCategories; ++c) {
+    if (m.at_peak[c] == 0) continue;
+    made_of += fmt::format("{}{} {:.2f}", made_of.empty() ? "" : ", ",
+                           text(static_cast<MemoryCategory>(c)), gib(m.at_peak[c]));
+  }
+  fmt::print(out, "  {}: rank {} at {:.3f} ms: {}\n", r.name, worst_rank(r), to_ms(m.peak_at),
+             made_of.empty() ? "nothing" : made_of);
+}
+
+void print_idle(std::ostream& out, const ScheduleResult& r) {
+  Nanos total{0};
+  std::array<Nanos, kIdleCauses> by_cause{};
+  for (const RankIdle& rank : r.bubble.ranks) {
+    total += rank.idle;
+    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += rank.by_cause[c];
+  }
+  std::string causes;
+  for (std::size_t c = 0; c < kIdleCauses; ++c) {
+    if (by_cause[c].count() == 0) continue;
+    causes += fmt::format("{}{} {:.0f} %", causes.empty() ? "" : ", ",
+                          text(static_cast<IdleCause>(c)), 100 * to_ms(by_cause[c]) / to_ms(total));
+  }
+  std::string path;
+  for (std::size_t k = 0; k < r.critical_path.by_kind.size(); ++k) {
+    const Nanos time = r.critical_path.by_kind[k];
+    if (time.count() == 0) continue;
+    path += fmt::format("{}{} {:.0f} %", path.empty() ? "" : ", ", text(static_cast<OpKind>(k)),
+                        100 * to_ms(time) / to_ms(r.critical_path.length));
+  }
+  fmt::print(out, "  {}: idle by cause: {}; critical path: {}\n", r.name,
+             causes.empty() ? "none" : causes, path.empty() ? "empty" : path);
+}
+
+std::string microbatch_text(const Scenario& s) {
+  if (!s.batch_from.empty())
+    return fmt::format("{} micro-batches per step = {}", s.batch, s.batch_from);
+  return fmt::format("{} micro-batches per step", s.batch);
+}
+
+}  // namespace
+
+std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<Attempt>& attempts) {
+  std::vector<std::string> lines = s.assumptions;
+  lines.push_back(
+      s.comm == CommMode::kBlocking
+          ? "communication: blocking, a rank computes nothing until its group of sends and "
+            "receives is done"
+          : "communication: overlapped, transfers run beside compute at no cost to it (assumed)");
+  lines.push_back(
+      s.barrier
+          ? "step barrier: all ranks wait for each other before the optimizer step (run.barrier)"
+          : "step barrier: none (run.barrier false)");
+  for (const Attempt& attempt : attempts) {
+    if (!attempt.run) continue;
+    for (const std::string& line : attempt.run->assumptions) {
+      const std::string prefixed = attempts.size() > 1 && line.rfind("gradients", 0) == 0
+                                       ? fmt::format("{}: {}", attempt.spec.name, line)
+                                       : line;
+      if (std::find(lines.begin(), lines.end(), prefixed) == lines.end()) lines.push_back(prefixed);
+    }
+  }
+  return lines;
+}
+
+bool all_fit(const std::vector<Attempt>& attempts) {
+  return std::all_of(attempts.begin(), attempts.end(),
+                     [](const Attempt& a) { return a.run && a.run->result.fits.value_or(true); });
+}
+
+void print_report(std::ostream& out, const Scenario& s, const std::vector<Attempt>& attempts) {
+  fmt::print(out, "{}: {} ranks{}, {}{}\n\n", s.name, s.ranks,
+             s.data > 1 ? fmt::format(" x {} data-parallel copies", s.data) : "",
+             microbatch_text(s), s.gpu ? fmt::format(", {}", s.gpu->name) : "");
+  std::vector<Row> rows{header_row()};
+  std::vector<ScheduleResult> results;
+  for (const Attempt& attempt : attempts) {
+    if (!attempt.run) continue;
+    results.push_back(attempt.run->result);
+    rows.push_back(result_row(s, attempt.run->result));
+  }
+  if (!results.empty()) print_table(out, rows);
+  for (const Attempt& attempt : attempts) {
+    if (!attempt.run) fmt::print(out, "refused: {}\n", attempt.refusal);
+  }
+  fmt::print(out, "\n");
+  for (const ScheduleResult& r : results) print_idle(out, r);
+  if (s.has_bytes && !results.empty()) {
+    fmt::print(out, "\npeak memory of the worst rank, GiB{}\n",
+               s.gpu ? fmt::format(" (capacity {:.0f})", s.gpu->memory_gib.value) : "");
+    for (const ScheduleResult& r : results) print_memory(out, r);
+  }
+  fmt::print(out, "\nwhat limits each, fastest first\n");
+  for (const std::string& line : verdict(results)) fmt::print(out, "  {}\n", line);
+  for (const ScheduleResult& r : results) {
+    for (const std::string& warning : r.warnings)
+      fmt::print(out, "  warning: {}: {}\n", r.name, warning);
+    if (r.updates_per_batch != 1) {
+      fmt::print(out, "  note: {} updates {:g} times per batch (window of {} micro-batches)\n",
+                 r.name, r.updates_per_batch, r.shape.window);
+    }
+  }
+  fmt::print(out,
+             "\nwords: step = time for one batch; bubble = idle / (ranks x interval), over ideal = "
+             "idle / busy; interval wall = first start to last\n"
+             "  end, steady = each rank's own span between updates; @n = rank n; acts = "
+             "micro-batches held at once by the worst rank, in stages;\n"
+             "  copies = weight versions held, summed over the stages of a rank; mismatch = "
+             "version(B) - version(F), with the share of\n"
+             "  micro-batches that have one; delay = version the gradient is applied to - "
+             "version(F)\n\nassumptions\n");
+  for (const std::string& line : all_assumptions(s, attempts)) fmt::print(out, "  {}\n", line);
+}
+
+void print_json(std::ostream& out, const Scenario& s, const std::vector<Attempt>& attempts) {
+  std::vector<ScheduleResult> results;
+  Json refused = Json::array();
+  for (const Attempt& attempt : attempts) {
+    if (attempt.run) {
+      results.push_back(attempt.run->result);
+    } else {
+      refused.push_back({{"name", attempt.spec.text()}, {"reason", attempt.refusal}});
+    }
+  }
+  Json json = result_json(s.json, all_assumptions(s, attempts), results);
+  json["refused"] = refused;
+  out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+}  // namespace stagesim

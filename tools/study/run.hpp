@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/compare.hpp"
+#include "tools/study/scenario.hpp"
+
+namespace stagesim {
+
+// One schedule replayed under a scenario, with all answers.
+struct Run {
+  ScheduleResult result;
+  Timeline timeline;
+  MemoryInputs memory;
+  std::vector<std::string> assumptions;  // that only this schedule brings in
+};
+
+// Throws InputError when the schedule refuses the shape.
+Run run_schedule(const Scenario& scenario, const ScheduleSpec& spec);
+
+// A schedule of a comparison: a run, or why it refused.
+struct Attempt {
+  ScheduleSpec spec;
+  std::optional<Run> run;
+  std::string refusal;
+};
+std::vector<Attempt> run_schedules(const Scenario& scenario,
+                                   const std::vector<ScheduleSpec>& specs);
+
+}  // namespace stagesim

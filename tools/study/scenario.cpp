@@ -1,0 +1,113 @@
+#include "tools/study/scenario.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "sim/base/embedded.hpp"
+#include "sim/base/names.hpp"
+#include "tools/study/scenario_parts.hpp"
+
+namespace stagesim {
+
+extern const EmbeddedFile kEmbeddedScenarios[];
+
+std::string ScheduleSpec::text() const {
+  std::string out = name;
+  for (const auto& [key, value] : options) out += fmt::format(":{}={}", key, value);
+  return out;
+}
+
+ScheduleSpec parse_schedule_spec(std::string_view text) {
+  ScheduleSpec spec;
+  std::size_t at = text.find(':');
+  spec.name = std::string(text.substr(0, at));
+  while (at != std::string_view::npos) {
+    const std::size_t end = text.find(':', at + 1);
+    const std::string_view part =
+        text.substr(at + 1, end == std::string_view::npos ? end : end - at - 1);
+    const std::size_t equals = part.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      throw InputError(fmt::format(
+          "schedule '{}': expected name:parameter=value, got '{}' after the colon", text, part));
+    }
+    const auto [entry, fresh] =
+        spec.options.emplace(part.substr(0, equals), part.substr(equals + 1));
+    if (!fresh)
+      throw InputError(
+          fmt::format("schedule '{}': parameter '{}' is given twice", text, entry->first));
+    at = end;
+  }
+  if (spec.name.empty()) throw InputError(fmt::format("schedule '{}': the name is missing", text));
+  return spec;
+}
+
+Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins) {
+  Problems problems;
+  const JsonSource source{file, origins, &problems};
+  if (!json.is_object())
+    throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
+  JsonFields top(json, source, "");
+  Scenario s;
+  s.json = json;
+  s.name = top.string("name", "unnamed");
+  top.string("summary", "");
+  s.json["name"] = s.name;
+
+  JsonFields cluster = top.child("cluster");
+  JsonFields parallel = top.child("parallel");
+  JsonFields batch = top.child("batch");
+  JsonFields model = top.child("model", false);
+  read_cluster(cluster, s);
+  read_parallel(cluster, parallel, s);
+  read_batch(batch, s);
+  read_schedule_field(top, s);
+  read_run(top, s);
+  // What follows computes with the shape; with a wrong one it would only report nonsense.
+  const bool shape_ok = problems.empty();
+  JsonFields partition = top.child("partition");
+  JsonFields overheads = top.child("overheads");
+  if (shape_ok && model.has("stage_times")) {
+    read_stage_times(model, partition, overheads, s);
+  } else if (shape_ok && top.has("model")) {
+    read_transformer(model, partition, overheads, batch, s);
+  }
+  if (shape_ok) {
+    read_links(cluster, s);
+    for (JsonFields* part : {&cluster, &parallel, &batch, &partition, &overheads}) part->finish();
+    if (model.has("stage_times")) model.finish();  // read_model finishes a transformer's fields
+    top.finish();
+  }
+  problems.throw_if_any();
+  return s;
+}
+
+std::vector<ScenarioLine> list_scenarios() {
+  std::vector<ScenarioLine> lines;
+  for (const EmbeddedFile* file = kEmbeddedScenarios; file->name != nullptr; ++file) {
+    const Json json = parse_json(file->text, file->name);
+    lines.push_back({file->name, json.value("summary", "")});
+  }
+  return lines;
+}
+
+std::string scenario_text(const std::string& name_or_path) {
+  std::vector<std::string> known;
+  for (const EmbeddedFile* file = kEmbeddedScenarios; file->name != nullptr; ++file) {
+    if (name_or_path == file->name) return file->text;
+    known.emplace_back(file->name);
+  }
+  std::ifstream in(name_or_path, std::ios::binary);
+  std::ostringstream text;
+  if (in && (text << in.rdbuf())) return text.str();
+  if (name_or_path.find('/') != std::string::npos ||
+      name_or_path.find(".json") != std::string::npos) {
+    throw InputError(fmt::format(
+        "{}: cannot read this file; 'stagesim list' shows the ready-made scenarios", name_or_path));
+  }
+  throw InputError(
+      fmt::format("{} (and there is no such file)", unknown_name("scenario", name_or_path, known)));
+}
+
+}  // namespace stagesim

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hwmodels/model.hpp"
+#include "hwmodels/stage_costs.hpp"
+#include "sim/base/json_fields.hpp"
+#include "sim/costs.hpp"
+
+namespace stagesim {
+
+// A schedule by name with parameters, as a scenario or the command line says it:
+// "amdp:preload=1:optimizer=replicated".
+struct ScheduleSpec {
+  std::string name;
+  std::map<std::string, std::string> options;
+  std::string text() const;
+};
+ScheduleSpec parse_schedule_spec(std::string_view text);
+
+// A scenario with everything settled that does not depend on the schedule. Times are what one rank
+// of one pipeline group sees; with data parallelism there are `data` such groups.
+struct Scenario {
+  std::string name;
+  Json json;  // as read, overrides applied
+  int ranks = 1, data = 1;
+  int nodes = 1, gpus_per_node = 0;  // 0: not said
+  int ranks_per_node = 0;            // of one pipeline group; 0: all on one node
+  ScheduleSpec schedule;             // empty name: none given
+  int batch = 1;                     // micro-batches per pipeline group and step
+  std::string batch_from;            // how batch came about, when it was not given
+  int steps = 0;                     // 0: the schedule's default
+  bool barrier = false;
+  CommMode comm = CommMode::kOverlapped;
+
+  StageEstimate stages;  // times and bytes per stage; updates still zero when there is a GPU
+  std::vector<LinkClass> links;
+  std::optional<Model> model;       // else explicit stage times
+  const GpuProfile* gpu = nullptr;  // null with explicit stage times and no cluster.gpu
+  std::optional<LinkProfile>
+      update_link;         // what replicas and data-parallel copies of a stage reduce over
+  bool has_bytes = false;  // memory is known
+  std::vector<std::string> assumptions;  // printed below every table
+};
+
+// Reads and checks everything; throws one InputError with all problems, each naming the file and
+// field or what the user typed instead (origins).
+Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins);
+
+struct ScenarioLine {
+  std::string name, summary;
+};
+std::vector<ScenarioLine> list_scenarios();
+
+// Text of a scenario: a ready-made name, or a path. Throws InputError with the nearest ready-made
+// name.
+std::string scenario_text(const std::string& name_or_path);
+
+}  // namespace stagesim
