@@ -1,0 +1,207 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "sim/base/names.hpp"
+#include "sim/schedule.hpp"
+
+namespace stagesim {
+
+std::string schedule_text(const Schedule& s) {
+  const Shape& shape = s.shape;
+  std::string out = fmt::format(
+      "# {} ranks={} stages={} pipelines={} microbatches={} window={} rule={} optimizer={}\n",
+      s.name, shape.ranks, shape.stages, shape.pipelines, shape.microbatches, shape.window,
+      text(shape.rule), text(shape.optimizer));
+  out += "# rank of each stage:";
+  for (int p = 0; p < shape.pipelines; ++p) {
+    if (p > 0) out += " |";
+    for (int stage = 0; stage < shape.stages; ++stage)
+      out += fmt::format(" {}", shape.rank_of(p, stage));
+  }
+  out += '\n';
+  for (const std::vector<Op>& ops : s.ops_of_rank) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (i > 0) out += ' ';
+      out += cell_text(ops[i], shape.pipelines);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+namespace {
+
+std::optional<int> whole_number(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < 0)
+    return {};
+  return value;
+}
+
+std::vector<std::string_view> split(std::string_view line, std::string_view separators) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0; at < line.size();) {
+    const std::size_t start = line.find_first_not_of(separators, at);
+    if (start == std::string_view::npos) break;
+    const std::size_t end = std::min(line.find_first_of(separators, start), line.size());
+    words.push_back(line.substr(start, end - start));
+    at = end;
+  }
+  return words;
+}
+
+// "<stage><op><micro-batch>[@<pipeline>]", the whole token or nothing.
+std::optional<Op> parse_cell(std::string_view token) {
+  const std::size_t letter = token.find_first_not_of("0123456789");
+  if (letter == std::string_view::npos || letter == 0) return {};
+  Op op;
+  switch (token[letter]) {
+    case 'F':
+      op.kind = OpKind::kForward;
+      break;
+    case 'B':
+      op.kind = OpKind::kBackward;
+      break;
+    case 'I':
+      op.kind = OpKind::kInputGrad;
+      break;
+    case 'W':
+      op.kind = OpKind::kWeightGrad;
+      break;
+    case 'U':
+      op.kind = OpKind::kUpdate;
+      break;
+    default:
+      return {};
+  }
+  std::string_view rest = token.substr(letter + 1);
+  const std::size_t at = rest.find('@');
+  const auto stage = whole_number(token.substr(0, letter));
+  const auto microbatch = whole_number(rest.substr(0, at));
+  const auto pipeline = at == std::string_view::npos ? 0 : whole_number(rest.substr(at + 1));
+  if (!stage || !microbatch || !pipeline || *stage > 0xffff || *pipeline > 0xffff) return {};
+  op.stage = static_cast<std::uint16_t>(*stage);
+  op.microbatch = *microbatch;
+  op.pipeline = static_cast<std::uint16_t>(*pipeline);
+  return op;
+}
+
+void parse_header(std::string_view line, std::string_view file, Schedule& s, Problems& problems) {
+  const std::vector<std::string> known{"ranks",  "stages", "pipelines", "microbatches",
+                                       "window", "rule",   "optimizer"};
+  const auto words = split(line, " \t\r");
+  if (words.size() < 2 || words[0] != "#") {
+    problems.add("{}:1: expected '# <name> ranks=… stages=…', got '{}'", file, line.substr(0, 60));
+    return;
+  }
+  s.name = words[1];
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    const std::string key(words[i].substr(0, equals));
+    const std::string_view value =
+        equals == std::string_view::npos ? "" : words[i].substr(equals + 1);
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      problems.add("{}:1: {}", file, unknown_name("key", key, known));
+    } else if (key == "rule") {
+      bool found = false;
+      for (const VersionRule rule : {VersionRule::kFlush, VersionRule::kStash,
+                                     VersionRule::kDoubleBuffer, VersionRule::kLatest}) {
+        if (value == text(rule)) s.shape.rule = rule, found = true;
+      }
+      if (!found) {
+        problems.add("{}:1: rule: expected flush, stash, double-buffer or latest, got '{}'", file,
+                     value);
+      }
+    } else if (key == "optimizer") {
+      if (value != "owner" && value != "replicated") {
+        problems.add("{}:1: optimizer: expected owner or replicated, got '{}'", file, value);
+      }
+      s.shape.optimizer = value == "owner" ? Optimizer::kOwner : Optimizer::kReplicated;
+    } else {
+      const auto number = whole_number(value);
+      if (!number || *number == 0 || *number > 1'000'000'000) {
+        problems.add("{}:1: {}: expected a whole number from 1 to 1000000000, got '{}'", file, key,
+                     value);
+        continue;
+      }
+      if (key == "ranks") s.shape.ranks = *number;
+      if (key == "stages") s.shape.stages = *number;
+      if (key == "pipelines") s.shape.pipelines = *number;
+      if (key == "microbatches") s.shape.microbatches = *number;
+      if (key == "window") s.shape.window = *number;
+    }
+  }
+  if (s.shape.ranks == 0 || s.shape.stages == 0 || s.shape.microbatches == 0 ||
+      s.shape.window == 0) {
+    problems.add("{}:1: the header needs ranks, stages, microbatches and window", file);
+  } else if (s.shape.microbatches % s.shape.window != 0) {
+    problems.add("{}:1: microbatches: {} do not divide by the window of {}", file,
+                 s.shape.microbatches, s.shape.window);
+  }
+}
+
+void parse_placement(std::string_view line, std::string_view file, Schedule& s,
+                     Problems& problems) {
+  constexpr std::string_view kLabel = "# rank of each stage:";
+  if (line.substr(0, kLabel.size()) != kLabel) {
+    problems.add("{}:2: expected '{} …', got '{}'", file, kLabel, line.substr(0, 60));
+    return;
+  }
+  for (const std::string_view word : split(line.substr(kLabel.size()), " \t\r|")) {
+    const auto rank = whole_number(word);
+    if (!rank || *rank >= s.shape.ranks) {
+      problems.add("{}:2: expected a rank from 0 to {}, got '{}'", file, s.shape.ranks - 1, word);
+    }
+    s.shape.rank_of_stage.push_back(rank.value_or(0));
+  }
+  const auto expected =
+      static_cast<std::size_t>(s.shape.stages) * static_cast<std::size_t>(s.shape.pipelines);
+  if (s.shape.rank_of_stage.size() != expected) {
+    problems.add("{}:2: expected {} ranks (stages x pipelines), got {}", file, expected,
+                 s.shape.rank_of_stage.size());
+  }
+}
+
+}  // namespace
+
+Schedule parse_schedule(std::string_view input, std::string_view file) {
+  Problems problems;
+  Schedule s;
+  int number = 0;
+  for (std::size_t at = 0; at < input.size();) {
+    const std::size_t end = std::min(input.find('\n', at), input.size());
+    const std::string_view line = input.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (number == 1) {
+      parse_header(line, file, s, problems);
+      problems.throw_if_any();  // the rest would only repeat it
+    } else if (number == 2) {
+      parse_placement(line, file, s, problems);
+    } else {
+      auto& ops = s.ops_of_rank.emplace_back();
+      for (const std::string_view token : split(line, " \t\r")) {
+        const auto op = parse_cell(token);
+        if (op) {
+          ops.push_back(*op);
+        } else {
+          problems.add("{}:{}:{}: expected a cell such as 2F0, 1W3 or 0B7@1, got '{}'", file,
+                       number, token.data() - line.data() + 1, token.substr(0, 40));
+        }
+      }
+    }
+  }
+  if (number < 2) problems.add("{}: expected a header, a placement and one line per rank", file);
+  if (number >= 2 && s.ops_of_rank.size() != static_cast<std::size_t>(s.shape.ranks)) {
+    problems.add("{}: expected {} lines of cells, one per rank, got {}", file, s.shape.ranks,
+                 s.ops_of_rank.size());
+  }
+  problems.throw_if_any();
+  return s;
+}
+
+}  // namespace stagesim

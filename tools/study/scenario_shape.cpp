@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "sim/base/names.hpp"
+#include "tools/study/scenario_parts.hpp"
+
+namespace stagesim {
+namespace {
+
+constexpr std::int64_t kMostRanks = 16384;  // stages are 16-bit numbers
+constexpr std::int64_t kMostMicrobatches = 100'000'000;
+
+// "12", "2.5": a quotient as a person would write it.
+std::string quotient_text(double value) { return fmt::format("{:g}", value); }
+
+}  // namespace
+
+void read_cluster(JsonFields& cluster, Scenario& s) {
+  const std::string gpu = cluster.string("gpu", "");
+  if (!gpu.empty()) {
+    try {
+      s.gpu = &gpu_profile(gpu);
+    } catch (const InputError& error) {
+      cluster.problem("gpu", "{}", error.what());
+    }
+  }
+  s.gpus_per_node = static_cast<int>(cluster.integer("gpus_per_node", 1, 1024, 0));
+}
+
+void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
+  s.nodes = static_cast<int>(cluster.integer("nodes", 1, 65536, 1));
+  const auto tensor = parallel.integer("tensor", 1, 64, 1);
+  const auto virtual_stages = parallel.integer("virtual", 1, 1024, 1);
+  const bool sized = s.gpus_per_node > 0;
+  if (cluster.has("nodes") && !sized) cluster.missing("gpus_per_node");
+  if (tensor > 1) {
+    parallel.problem("tensor",
+                     "expected 1, got {}: tensor parallelism is not modelled yet; give stage_times "
+                     "of one tensor-parallel group",
+                     tensor);
+  }
+  if (virtual_stages > 1) {
+    parallel.problem(
+        "virtual",
+        "expected 1, got {}: no schedule here has several stages per rank of one pipeline yet",
+        virtual_stages);
+  }
+  if (!parallel.has("pipeline") && !sized) {
+    parallel.missing("pipeline");
+    return;
+  }
+  const std::int64_t total = std::int64_t{s.nodes} * s.gpus_per_node;
+  s.ranks = static_cast<int>(
+      parallel.integer("pipeline", 1, kMostRanks, sized ? std::min(total, kMostRanks) : 1));
+  if (parallel.has("data")) {
+    s.data = static_cast<int>(parallel.integer("data", 1, 1'000'000, 1));
+    const std::int64_t needed = std::int64_t{s.ranks} * tensor * s.data;
+    if (sized && needed != total) {
+      parallel.problem("data",
+                       "parallel.pipeline {} x tensor {} x data {} = {} GPUs, but the cluster has "
+                       "{} (nodes {} x gpus_per_node {})",
+                       s.ranks, tensor, s.data, needed, total, s.nodes, s.gpus_per_node);
+    }
+    return;
+  }
+  if (!sized) return;
+  if (total % (s.ranks * tensor) != 0) {
+    parallel.problem(
+        "pipeline",
+        "{} GPUs (cluster.nodes {} x gpus_per_node {}) / (parallel.pipeline {} x tensor {}) = {} "
+        "data-parallel copies, "
+        "expected a whole number",
+        total, s.nodes, s.gpus_per_node, s.ranks, tensor,
+        quotient_text(static_cast<double>(total) / static_cast<double>(s.ranks * tensor)));
+    return;
+  }
+  s.data = static_cast<int>(total / (s.ranks * tensor));
+}
+
+void read_batch(JsonFields& batch, Scenario& s) {
+  const std::int64_t micro = batch.integer("micro", 1, 1'000'000, 1);
+  if (batch.has("microbatches")) {
+    s.batch = static_cast<int>(batch.integer("microbatches", 1, kMostMicrobatches, 1));
+    if (batch.has("global")) {
+      const std::int64_t global =
+          batch.integer("global", 1, std::numeric_limits<std::int32_t>::max(), 1);
+      if (global != micro * s.batch * s.data) {
+        batch.problem("global",
+                      "{} does not agree with batch.microbatches {} x batch.micro {} x "
+                      "data-parallel copies {} = {}; give one of the two",
+                      global, s.batch, micro, s.data, micro * s.batch * s.data);
+      }
+    }
+    return;
+  }
+  if (!batch.has("global")) {
+    batch.missing("microbatches");
+    return;
+  }
+  const std::size_t before = batch.source().problems->lines().size();
+  const std::int64_t global =
+      batch.integer("global", 1, std::numeric_limits<std::int32_t>::max(), 1);
+  if (batch.source().problems->lines().size() > before) return;
+  const std::int64_t per = micro * s.data;
+  s.batch_from = fmt::format("batch.global {} / (batch.micro {} x data-parallel copies {})", global,
+                             micro, s.data);
+  if (global % per != 0) {
+    const std::int64_t below = global / per * per;
+    batch.problem(
+        "global", "{} = {} micro-batches, expected a whole number; use {}", s.batch_from,
+        quotient_text(static_cast<double>(global) / static_cast<double>(per)),
+        below == 0 ? fmt::format("{}", per) : fmt::format("{} or {}", below, below + per));
+    return;
+  }
+  if (global / per > kMostMicrobatches) {
+    batch.problem("global", "{} = {} micro-batches, expected at most {}", s.batch_from,
+                  global / per, kMostMicrobatches);
+    return;
+  }
+  s.batch = static_cast<int>(global / per);
+}
+
+void read_schedule_field(JsonFields& top, Scenario& s) {
+  const Json& field = top.any("schedule");
+  if (field.is_null()) return;
+  if (field.is_string()) {
+    s.schedule = parse_schedule_spec(field.get<std::string>());
+    return;
+  }
+  JsonFields schedule = top.child("schedule");
+  if (!field.is_object()) return;  // reported by child()
+  s.schedule.name = schedule.string("name");
+  // The parameters belong to the named schedule, which checks them.
+  for (const auto& [key, value] : field.items()) {
+    if (key == "name") continue;
+    s.schedule.options[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+}
+
+void read_run(JsonFields& top, Scenario& s) {
+  JsonFields run = top.child("run");
+  s.steps = static_cast<int>(run.integer("steps", 1, 1'000'000, 0));
+  s.barrier = run.boolean("barrier", false);
+  run.finish();
+  JsonFields comm = top.child("comm");
+  const std::string mode = comm.one_of("mode", {"overlapped", "blocking"}, "overlapped");
+  s.comm = mode == "blocking" ? CommMode::kBlocking : CommMode::kOverlapped;
+  comm.finish();
+}
+
+}  // namespace stagesim
