@@ -26,7 +26,7 @@ int rank_of(int pipeline, int stage, int d) {
 std::int64_t forward_slot(int d, int u, int k, int stage, int preload) {
   const std::int64_t unit = 4LL * d * u;
   if (preload == 2 && k == 1 && stage == 0) return unit + 2;
-  return unit + 2 * (stage + 2 * k);
+  return unit + 2LL * (stage + 2LL * k);
 }
 
 std::int64_t backward_slot(int d, int u, int k, int stage, int preload) {
@@ -35,7 +35,7 @@ std::int64_t backward_slot(int d, int u, int k, int stage, int preload) {
     if (preload == 2) return next_unit + 3;  // after the two forwards preloaded from the next unit
     if (preload == 0) return next_unit - 1;  // before any forward of the next unit
   }
-  return unit + 2 * (2 * d - 1 - stage + 2 * k);
+  return unit + 2LL * (2LL * d - 1 - stage + 2LL * k);
 }
 
 struct Slotted {

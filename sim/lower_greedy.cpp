@@ -30,7 +30,7 @@ void greedy_update_edges(const Lowering& l, int rank, TaskId t, EdgeSink& edge) 
   const TaskId join = l.join_of(op);
   const TaskId begin = join == kNoTask ? t : join;
   if (join != kNoTask) edge(join, t);
-  edge(t, l.updated[static_cast<std::size_t>(rank * l.shape.windows() + op.microbatch)]);
+  edge(t, l.updated_at(static_cast<LaneId>(rank), op.microbatch));
   if (op.kind == OpKind::kBarrier) return;  // filled by the reduces below
   const TaskId barrier =
       l.costs.barrier ? l.joins.at({OpKind::kBarrier, -1, op.microbatch}) : kNoTask;
@@ -52,9 +52,7 @@ void greedy_edges(const Lowering& l, EdgeSink& edge) {
     const Op& op = l.what->op[t];
     if (!is_gradient(op.kind)) continue;
     if (const int w = op.microbatch / l.shape.window; w > 0) {
-      edge(l.updated[static_cast<std::size_t>(
-               static_cast<int>(l.what->lane[t]) * l.shape.windows() + w - 1)],
-           t);
+      edge(l.updated_at(l.what->lane[t], w - 1), t);
     }
   }
   for (const Schedule::Release& r : l.schedule.releases)

@@ -38,6 +38,11 @@ struct Lowering {
   TaskId transfer_of(TaskId t) const {
     return t + 1 < what->size() && is_transfer(what->op[t + 1].kind) ? t + 1 : kNoTask;
   }
+  // Greedy: when the update of a window is done on a rank.
+  TaskId updated_at(LaneId rank, int window) const {
+    return updated[rank * static_cast<std::size_t>(shape.windows()) +
+                   static_cast<std::size_t>(window)];
+  }
   // Where the participants of a collective or barrier meet.
   TaskId join_of(const Op& op) const {
     const int stage = op.kind == OpKind::kBarrier ? -1 : op.stage;

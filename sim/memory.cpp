@@ -84,7 +84,8 @@ Bytes resting_bytes(const Shape& shape, const MemoryInputs& inputs, int rank) {
     for (int stage = 0; stage < shape.stages; ++stage) {
       if (shape.rank_of(p, stage) != rank) continue;
       const StageBytes& s = inputs.stages[static_cast<std::size_t>(stage)];
-      const auto replica = static_cast<std::size_t>(p * shape.stages + stage);
+      const auto replica =
+          static_cast<std::size_t>(p) * inputs.stages.size() + static_cast<std::size_t>(stage);
       of(bytes, MemoryCategory::kWeights) += s.weights * inputs.weight_copies[replica];
       of(bytes, MemoryCategory::kGradients) += s.gradients;
       const bool owns = shape.optimizer != Optimizer::kOwner || shape.rank_of(0, stage) == rank;

@@ -75,7 +75,7 @@ class Checker {
                       op.pipeline, home));
     }
     if (update) {
-      int& done = updates_[static_cast<std::size_t>(op.pipeline * shape_.stages + op.stage)];
+      int& done = updates_[op.pipeline * static_cast<std::size_t>(shape_.stages) + op.stage];
       if (op.microbatch != done) {
         add(r, i, fmt::format("{} where the update of window {} is due", cell(op), done));
       }

@@ -134,7 +134,7 @@ Versions versions(const Timeline& timeline, int first_window, int last_window) {
   for (int r = 0; r < shape.ranks; ++r) {
     for (const TaskId t : order_of_rank(timeline, r)) {
       const Op& op = what.op[t];
-      Replica& replica = replicas[static_cast<std::size_t>(op.pipeline * shape.stages + op.stage)];
+      Replica& replica = replicas[op.pipeline * static_cast<std::size_t>(shape.stages) + op.stage];
       if (op.kind == OpKind::kForward) {
         result.version[t] = replica.forward(op);
       } else if (is_gradient(op.kind)) {

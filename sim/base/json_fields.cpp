@@ -94,6 +94,10 @@ void JsonFields::report(const std::string& key, const std::string& text) {
   source_->problems->add("{}: {}", source_->where(path_of(key)), text);
 }
 
+void JsonFields::expect(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) find(key);
+}
+
 bool JsonFields::has(const std::string& key) { return find(key) != nullptr; }
 
 void JsonFields::missing(const std::string& key) {
@@ -149,7 +153,7 @@ bool JsonFields::boolean(const std::string& key, bool fallback) {
   return fallback;
 }
 
-std::string JsonFields::string(const std::string& key, std::optional<std::string> fallback) {
+std::string JsonFields::string(const std::string& key, const std::optional<std::string>& fallback) {
   const Json* value = find(key);
   if (value == nullptr) {
     if (!fallback) missing(key);
@@ -161,7 +165,7 @@ std::string JsonFields::string(const std::string& key, std::optional<std::string
 }
 
 std::string JsonFields::one_of(const std::string& key, const std::vector<std::string>& allowed,
-                               std::optional<std::string> fallback) {
+                               const std::optional<std::string>& fallback) {
   const Json* value = find(key);
   if (value == nullptr) {
     if (!fallback) missing(key);
@@ -191,16 +195,17 @@ std::vector<double> JsonFields::numbers(const std::string& key, std::size_t coun
   };
   if (good(*value)) return std::vector<double>(count, value->get<double>());
   if (!value->is_array()) {
-    wrong(key, fmt::format("a number {}, or a list of {} of them", range_text(low, high), count));
+    wrong(key, fmt::format("a number {}, or a list of {}", range_text(low, high),
+                           count == 0 ? "them" : fmt::format("{} of them", count)));
     return std::vector<double>(count, low);
   }
-  if (value->size() != count) {
+  if (count > 0 && value->size() != count) {
     report(key, fmt::format("expected {} entries (one per stage) or one for all, got {}", count,
                             value->size()));
     return std::vector<double>(count, low);
   }
   std::vector<double> result;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < value->size(); ++i) {
     const Json& entry = (*value)[i];
     if (!good(entry)) {
       report(key, fmt::format("entry {}: expected a number {}, got {}", i, range_text(low, high),
@@ -208,6 +213,7 @@ std::vector<double> JsonFields::numbers(const std::string& key, std::size_t coun
     }
     result.push_back(good(entry) ? entry.get<double>() : low);
   }
+  if (count == 0) result.clear();
   return result;
 }
 

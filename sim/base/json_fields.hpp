@@ -40,6 +40,8 @@ class JsonFields {
   JsonFields(const Json& object, const JsonSource& source, std::string path);
 
   bool has(const std::string& key);
+  // Names that are known although this run may not ask for them.
+  void expect(const std::vector<std::string>& keys);
 
   // Required when no default is given. Out of [low, high] or of another type: a problem, and the
   // default (or low) comes back so that reading goes on.
@@ -48,10 +50,11 @@ class JsonFields {
   double number(const std::string& key, double low, double high,
                 std::optional<double> fallback = {});
   bool boolean(const std::string& key, bool fallback);
-  std::string string(const std::string& key, std::optional<std::string> fallback = {});
+  std::string string(const std::string& key, const std::optional<std::string>& fallback = {});
   std::string one_of(const std::string& key, const std::vector<std::string>& allowed,
-                     std::optional<std::string> fallback = {});
-  // A number stands for `count` equal entries; an array must have `count` of them.
+                     const std::optional<std::string>& fallback = {});
+  // A number stands for `count` equal entries; an array must have `count` of them. With count 0 the
+  // values are checked but their number is not known yet: empty comes back.
   std::vector<double> numbers(const std::string& key, std::size_t count, double low, double high);
 
   // The value as it is, or null; counts as asked for.

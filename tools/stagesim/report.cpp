@@ -37,11 +37,13 @@ double mismatch_share(const ScheduleResult& r) {
   return sum / static_cast<double>(std::max<std::size_t>(1, r.versions.stages.size()));
 }
 
+constexpr double kShownShare = 0.0005;  // what would round to 0.0 % is left out
+
 using Row = std::vector<std::string>;
 
 Row header_row() {
-  return {"schedule", "step ms", "tokens/s", "MFU %",  "bubble %", "over ideal %", "interval",
-          "peak GiB", "fits",    "acts",     "copies", "mismatch", "delay",        "limited by"};
+  return {"schedule", "step ms", "tokens/s", "MFU %",  "bubble %", "/ideal %", "interval",
+          "peak GiB", "fits",    "acts",     "copies", "mismatch", "delay",    "limited by"};
 }
 
 Row result_row(const Scenario& s, const ScheduleResult& r) {
@@ -108,15 +110,15 @@ void print_idle(std::ostream& out, const ScheduleResult& r) {
   }
   std::string causes;
   for (std::size_t c = 0; c < kIdleCauses; ++c) {
-    if (by_cause[c].count() == 0) continue;
-    causes += fmt::format("{}{} {:.0f} %", causes.empty() ? "" : ", ",
+    if (to_ms(by_cause[c]) < kShownShare * to_ms(total)) continue;
+    causes += fmt::format("{}{} {:.1f} %", causes.empty() ? "" : ", ",
                           text(static_cast<IdleCause>(c)), 100 * to_ms(by_cause[c]) / to_ms(total));
   }
   std::string path;
   for (std::size_t k = 0; k < r.critical_path.by_kind.size(); ++k) {
     const Nanos time = r.critical_path.by_kind[k];
-    if (time.count() == 0) continue;
-    path += fmt::format("{}{} {:.0f} %", path.empty() ? "" : ", ", text(static_cast<OpKind>(k)),
+    if (to_ms(time) < kShownShare * to_ms(r.critical_path.length)) continue;
+    path += fmt::format("{}{} {:.1f} %", path.empty() ? "" : ", ", text(static_cast<OpKind>(k)),
                         100 * to_ms(time) / to_ms(r.critical_path.length));
   }
   fmt::print(out, "  {}: idle by cause: {}; critical path: {}\n", r.name,

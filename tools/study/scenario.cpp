@@ -48,38 +48,45 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   const JsonSource source{file, origins, &problems};
   if (!json.is_object())
     throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
-  JsonFields top(json, source, "");
   Scenario s;
   s.json = json;
+  // "partition": "balanced" is short for {"layers": "balanced"}.
+  if (const auto partition = s.json.find("partition");
+      partition != s.json.end() && partition->is_string()) {
+    *partition = Json{{"layers", *partition}};
+  }
+  JsonFields top(s.json, source, "");
   s.name = top.string("name", "unnamed");
   top.string("summary", "");
-  s.json["name"] = s.name;
+  top.expect({"schedule", "run", "comm"});
 
   JsonFields cluster = top.child("cluster");
   JsonFields parallel = top.child("parallel");
   JsonFields batch = top.child("batch");
   JsonFields model = top.child("model", false);
+  JsonFields partition = top.child("partition");
+  JsonFields overheads = top.child("overheads");
+  cluster.expect({"gpu", "nodes", "gpus_per_node", "intra", "inter", "p2p"});
+  parallel.expect({"pipeline", "tensor", "data", "virtual"});
+  partition.expect({"layers"});
+  overheads.expect({"launch_us"});
   read_cluster(cluster, s);
   read_parallel(cluster, parallel, s);
   read_batch(batch, s);
   read_schedule_field(top, s);
   read_run(top, s);
-  // What follows computes with the shape; with a wrong one it would only report nonsense.
-  const bool shape_ok = problems.empty();
-  JsonFields partition = top.child("partition");
-  JsonFields overheads = top.child("overheads");
-  if (shape_ok && model.has("stage_times")) {
+  for (JsonFields* part : {&top, &cluster, &parallel, &batch, &partition, &overheads})
+    part->finish();
+  // Costs are checked even where the shape is wrong, so that everything is reported together.
+  if (model.has("stage_times")) {
     read_stage_times(model, partition, overheads, s);
-  } else if (shape_ok && top.has("model")) {
+    model.finish();  // read_model finishes a transformer's fields
+  } else if (top.has("model")) {
     read_transformer(model, partition, overheads, batch, s);
   }
-  if (shape_ok) {
-    read_links(cluster, s);
-    for (JsonFields* part : {&cluster, &parallel, &batch, &partition, &overheads}) part->finish();
-    if (model.has("stage_times")) model.finish();  // read_model finishes a transformer's fields
-    top.finish();
-  }
+  if (problems.empty()) read_links(cluster, s);
   problems.throw_if_any();
+  s.json["name"] = s.name;
   return s;
 }
 

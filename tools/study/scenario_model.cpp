@@ -44,7 +44,9 @@ void read_stage_bytes(JsonFields& model, std::size_t stages, Scenario& s) {
 
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads,
                       Scenario& s) {
-  const auto stages = static_cast<std::size_t>(s.ranks);
+  // 0: the number of stages is not known, because the shape has problems already reported.
+  const bool shape_ok = model.source().problems->empty();
+  const std::size_t stages = shape_ok ? static_cast<std::size_t>(s.ranks) : 0;
   JsonFields times = model.child("stage_times");
   const std::string unit = times.one_of("unit", {"ms", "us", "ns", "s"}, "ms");
   times.one_of("per", {"stage", "rank"},
