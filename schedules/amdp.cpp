@@ -90,20 +90,16 @@ void defer_preloaded_sends(Schedule& s) {
 // Our update point: right before a rank's first backward of the new window, when every gradient of
 // the old one is in. (The authors update later, at points that lose gradients of the last stage.)
 void insert_updates(Schedule& s) {
+  const auto hosted = hosted_stages(s.shape);
   for (int rank = 0; rank < s.shape.ranks; ++rank) {
-    std::vector<Op> hosted;
-    for (int p = 0; p < s.shape.pipelines; ++p) {
-      for (int stage = 0; stage < s.shape.stages; ++stage) {
-        if (s.shape.rank_of(p, stage) != rank) continue;
-        hosted.push_back({.stage = static_cast<std::uint16_t>(stage),
-                          .pipeline = static_cast<std::uint16_t>(p),
-                          .kind = OpKind::kUpdate});
-      }
+    std::vector<Op> updates;
+    for (const HostedStage& at : hosted[static_cast<std::size_t>(rank)]) {
+      updates.push_back({.stage = at.stage, .pipeline = at.pipeline, .kind = OpKind::kUpdate});
     }
     std::vector<Op> with_updates;
     int window = 0;
     const auto update = [&] {
-      for (Op op : hosted) {
+      for (Op op : updates) {
         op.microbatch = window;
         with_updates.push_back(op);
       }
@@ -144,7 +140,7 @@ void check_shape(const ScheduleParams& params) {
   const int d = params.ranks;
   if (d != 2 && d % 4 != 0) {
     const int below = d / 4 * 4, above = below + 4;
-    throw InputError(fmt::format(
+    throw ShapeError(fmt::format(
         "amdp: {} ranks do not work: d must be 2 or divisible by 4, because at any other d two ops "
         "of a rank fall into the same slot "
         "of the closed form (at d = 6 rank 0 would host stages 0, 2 and 3); use {} ranks",
@@ -153,7 +149,7 @@ void check_shape(const ScheduleParams& params) {
   if (params.window % d != 0) {
     const int below = params.window / d * d;
     const bool whole_batch = params.window == params.batch && !params.batch_from.empty();
-    throw InputError(
+    throw ShapeError(
         fmt::format("amdp: a window of {} micro-batches{} does not divide into units of d = {} ({} "
                     "= {} x {} + {}); use {}",
                     params.window, whole_batch ? fmt::format(" ({})", params.batch_from) : "", d,
@@ -177,6 +173,11 @@ Schedule amdp(const ScheduleParams& params, const Costs*) {
   const std::string optimizer = choice("optimizer", {"owner", "replicated"});
   const std::string rule = choice("rule", {"closed-form", "fifo", "lowest-first"});
   const std::string release = choice("release", {"unit", "strict"});
+  if (rule == "closed-form" && (params.options.count("release") || params.options.count("limit"))) {
+    throw InputError(
+        "amdp: release and limit steer the online rules only; add rule=fifo or rule=lowest-first, "
+        "or leave them out");
+  }
   check_shape(params);
 
   const int d = params.ranks, pipelines = d / 2;
@@ -207,7 +208,14 @@ Schedule amdp(const ScheduleParams& params, const Costs*) {
 
 int amdp_window(const ScheduleParams& params) {
   const int threshold = option_int(amdp_info(), params, "threshold", 0, 1'000'000);
-  return threshold == 0 ? params.batch : threshold * params.ranks;
+  const std::int64_t window =
+      threshold == 0 ? params.batch : std::int64_t{threshold} * params.ranks;
+  if (window > 1'000'000'000) {
+    throw InputError(fmt::format(
+        "amdp: threshold {} x d = {} is a window of {} micro-batches, expected at most 1000000000",
+        threshold, params.ranks, window));
+  }
+  return static_cast<int>(window);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 Schedule pipedream_2bw(const ScheduleParams& params, const Costs*) {
   if (params.window < params.ranks) {
     const bool whole_batch = params.window == params.batch && !params.batch_from.empty();
-    throw InputError(
+    throw ShapeError(
         fmt::format("pipedream-2bw: {} micro-batches per update{}, but {} ranks need at least {}: "
                     "with fewer, a forward still in flight reads a "
                     "third weight version (arXiv 2006.09503, m >= d); use a larger batch, a "

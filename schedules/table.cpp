@@ -94,18 +94,21 @@ int window_of(const ScheduleInfo& info, const ScheduleParams& params) {
   return params.window > 0 ? params.window : info.window(params);
 }
 
+void check_run_size(const ScheduleInfo& info, const ScheduleParams& params, std::int64_t windows) {
+  // In double: the products of what a user may type do not fit 64 bits.
+  const double microbatches = static_cast<double>(params.window) * static_cast<double>(windows);
+  const double cells = 2 * microbatches * params.ranks;
+  if (cells <= static_cast<double>(kMostActivities) / 2) return;
+  throw InputError(fmt::format(
+      "{}: {} ranks x {:.0f} micro-batches ({} windows of {}) are {:.4g} ops and about as many "
+      "messages; at most {} activities fit; "
+      "use fewer ranks, micro-batches or steps",
+      info.name, params.ranks, microbatches, windows, params.window, cells, kMostActivities));
+}
+
 Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params, const Costs* costs) {
   params.window = window_of(info, params);
-  const std::int64_t microbatches = std::int64_t{params.window} * params.windows;
-  const std::int64_t cells = 2 * microbatches * params.ranks;
-  if (cells > kMostActivities / 2) {
-    throw InputError(
-        fmt::format("{}: {} ranks x {} micro-batches ({} windows of {}) are {} ops and about as "
-                    "many messages; at most {} activities fit; "
-                    "use fewer ranks, micro-batches or steps",
-                    info.name, params.ranks, microbatches, params.windows, params.window, cells,
-                    kMostActivities));
-  }
+  check_run_size(info, params, params.windows);
   Schedule schedule = info.generate(params, costs);
   check_schedule(schedule);
   return schedule;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -46,6 +47,10 @@ const ScheduleInfo& find_schedule(std::string_view name);
 // Checks option names, settles the window, generates, and runs the rule check on the result.
 Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params,
                        const Costs* costs = nullptr);
+
+// Throws InputError when so many windows are more than a program can hold; params.window must be
+// settled.
+void check_run_size(const ScheduleInfo& info, const ScheduleParams& params, std::int64_t windows);
 
 // The window that make_schedule will use.
 int window_of(const ScheduleInfo& info, const ScheduleParams& params);

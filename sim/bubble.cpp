@@ -25,6 +25,8 @@ std::string_view text(IdleCause cause) {
       return "barrier";
     case IdleCause::kMemoryCap:
       return "memory cap";
+    case IdleCause::kOther:
+      return "other";
     case IdleCause::kStartUp:
       return "start-up";
     case IdleCause::kDrain:
@@ -88,7 +90,8 @@ void explain_gap(const Timeline& timeline, const Causes& causes, TaskId t, Nanos
       freed && is_transfer(timeline.what->op[*freed].kind) && timeline.end[*freed] == to) {
     cut(to, IdleCause::kTransfer);  // held until its own message was taken
   }
-  cut(to, IdleCause::kMemoryCap);
+  const bool limited = timeline.what->dispatch != Dispatch::kFixed;
+  cut(to, limited ? IdleCause::kMemoryCap : IdleCause::kOther);
 }
 
 // The idle pieces of a rank in time order, from its first op to its last; busy time lies between.
@@ -131,7 +134,7 @@ Bubble bubble(const Timeline& timeline, const Interval& interval) {
   const Causes causes(timeline);
   const Span whole = wall(timeline);
   const Nanos longest = longest_rank_span(timeline);
-  Nanos idle{0}, busy{0}, length{0};
+  double idle = 0, busy = 0, length = 0;  // over all ranks they may not fit 64 bits
   for (int r = 0; r < timeline.shape().ranks; ++r) {
     RankIdle& rank = result.ranks.emplace_back();
     const std::vector<TaskId>& order = causes.order(r);
@@ -160,14 +163,12 @@ Bubble bubble(const Timeline& timeline, const Interval& interval) {
       if (is_busy(timeline.what->op[t].kind))
         rank.busy += inside(timeline.start[t], timeline.end[t]);
     }
-    idle += rank.idle;
-    busy += rank.busy;
-    length += rank.interval.length();
+    idle += static_cast<double>(rank.idle.count());
+    busy += static_cast<double>(rank.busy.count());
+    length += static_cast<double>(rank.interval.length().count());
   }
-  if (length.count() > 0)
-    result.bubble = static_cast<double>(idle.count()) / static_cast<double>(length.count());
-  if (busy.count() > 0)
-    result.over_ideal = static_cast<double>(idle.count()) / static_cast<double>(busy.count());
+  if (length > 0) result.bubble = idle / length;
+  if (busy > 0) result.over_ideal = idle / busy;
   return result;
 }
 

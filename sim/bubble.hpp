@@ -18,10 +18,11 @@ enum class IdleCause : std::uint8_t {
   kReduceBroadcast,     // in, or waiting for the partners of, a collective of the update
   kBarrier,             // waiting for all ranks before the optimizer step
   kMemoryCap,           // an in-flight limit held the op back
+  kOther,               // its inputs were there; a replay of a fixed order has none
   kStartUp,             // before the rank's first op
   kDrain,               // after the rank's last op
 };
-inline constexpr std::size_t kIdleCauses = 9;
+inline constexpr std::size_t kIdleCauses = 10;
 std::string_view text(IdleCause cause);
 
 enum class IntervalKind : std::uint8_t {

@@ -58,6 +58,7 @@ void Causes::group_collectives() {
         op.kind != OpKind::kBroadcast && op.kind != OpKind::kStep) {
       continue;
     }
+    if (op.kind == OpKind::kStep && what.shape.pipelines == 1) continue;  // nobody waits for it
     // A broadcast also waits for the owner's step, which therefore is looked up under its name.
     const int stage = op.kind == OpKind::kBarrier ? -1 : op.stage;
     const auto [entry, fresh] = groups.try_emplace({op.kind, stage, op.microbatch}, groups_.size());

@@ -59,6 +59,7 @@ ScheduleResult summarise(const Timeline& timeline, const RunInputs& inputs) {
   r.family = inputs.family;
   r.shape = shape;
   r.batch = inputs.batch;
+  r.memory_known = inputs.memory_known;
   r.wall = wall(timeline).length();
   r.span = longest_rank_span(timeline);
   r.updates_per_batch = static_cast<double>(inputs.batch) / shape.window;

@@ -24,6 +24,7 @@ struct RunInputs {
   double tokens_per_microbatch = 0;  // 0: not a language model
   double flops_per_microbatch = 0;   // model FLOPs, forward and backward, all stages; 0: unknown
   double peak_flops = 0;             // of one rank, per second
+  bool memory_known = false;         // the bytes of the stages are real
   std::int64_t capacity = 0;         // bytes of one GPU; 0: unknown
   MemoryInputs memory{};             // weight_copies is filled in from the versions analysis
 };
@@ -46,6 +47,7 @@ struct ScheduleResult {
   std::optional<double> mfu;
   Bubble bubble;
   std::vector<RankMemory> memory;
+  bool memory_known = false;
   Versions versions;
   CriticalPath critical_path;
   LimitingStage limiting;

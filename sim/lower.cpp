@@ -105,6 +105,10 @@ std::size_t add_update(Lowering& l, int rank, const std::vector<Op>& ops, std::s
   // Every member of a group takes its stages in the same order, or the collectives would cross.
   std::stable_sort(cells.begin(), cells.end(),
                    [](const Op& a, const Op& b) { return a.stage < b.stage; });
+  const TaskId begin = l.what->size();
+  if (l.greedy()) {  // where an idle rank turns to its update
+    l.update_cells[add(l, cells[0], static_cast<LaneId>(rank), Nanos{0})] = cells;
+  }
   const auto add_all = [&](OpKind kind, auto&& wanted) {
     for (Op cell : cells) {
       cell.kind = kind;
@@ -122,6 +126,10 @@ std::size_t add_update(Lowering& l, int rank, const std::vector<Op>& ops, std::s
   add_all(OpKind::kStep,
           [&](const Op& cell) { return !owner_mode || l.shape.rank_of(0, cell.stage) == rank; });
   if (owner_mode) add_all(OpKind::kBroadcast, [](const Op&) { return true; });
+  if (l.greedy()) {
+    l.program.keeps_lane.resize(l.what->size(), false);
+    for (TaskId t = begin; t + 1 < l.what->size(); ++t) l.program.keeps_lane[t] = true;
+  }
   return to;
 }
 
@@ -172,6 +180,7 @@ void make_joins(Lowering& l) {
       l.updated.push_back(add(l, {.microbatch = w, .kind = OpKind::kJoin}, lane, Nanos{0}));
     }
   }
+  l.program.keeps_lane.resize(l.what->size(), false);
   l.program.priority.assign(l.what->size(), 0);
   for (TaskId t = 0; t < l.what->size(); ++t) {
     const Op& op = l.what->op[t];
@@ -179,6 +188,17 @@ void make_joins(Lowering& l) {
     l.program.priority[t] =
         1 + 2 * static_cast<std::uint32_t>(op.microbatch) + (op.kind == OpKind::kForward ? 1 : 0);
   }
+}
+
+// No timeline is longer than all its tasks one after another; that sum has to fit 64 bits.
+void check_length(const Lowering& l) {
+  double total = 0;
+  for (const Nanos d : l.program.duration) total += static_cast<double>(d.count());
+  if (total < 4e18) return;
+  throw InputError(
+      fmt::format("{}: all ops one after another take {:.3g} years, and a run has to stay below "
+                  "100; use shorter times or fewer micro-batches",
+                  l.schedule.name, total / 1e9 / 86400 / 365));
 }
 
 }  // namespace
@@ -198,9 +218,11 @@ Program lower(const Schedule& schedule, const Costs& costs) {
   Lowering l{schedule, costs, schedule.shape,
              OpIndex(schedule.shape.stages, schedule.shape.microbatches)};
   l.what->shape = schedule.shape;
+  l.what->dispatch = schedule.dispatch;
   make_lanes(l);
   make_tasks(l);
   make_joins(l);
+  check_length(l);
   make_edges(l);
   l.program.what = std::move(l.what);
   return std::move(l.program);

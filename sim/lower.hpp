@@ -5,8 +5,8 @@
 
 namespace stagesim {
 
-// The most activities a program may have (about 32 GB of memory).
-inline constexpr std::int64_t kMostActivities = 500'000'000;
+// The most activities a program may have (about 16 GB of memory).
+inline constexpr std::int64_t kMostActivities = 200'000'000;
 
 // Turns a plan and its costs into one graph of tasks: a task per op and per message, updates
 // expanded into reduce, barrier, step and broadcast, blocking communication into edges. Expects a

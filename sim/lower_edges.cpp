@@ -21,8 +21,9 @@ void fixed_edges(const Lowering& l, TaskId before, TaskId t, EdgeSink& edge) {
   }
 }
 
-// The rank does not go on to t before its group is done: the sends of `before`, and one left
-// over. Returns the message that this group leaves for the next one.
+// The rank does not compute t before its group is done: the sends of the op before it, and one left
+// over. An update between the two runs while the group is posted. Returns the message that this
+// group leaves for the next one.
 TaskId blocking_edges(const Lowering& l, TaskId before, TaskId late, TaskId t, EdgeSink& edge) {
   if (before == kNoTask) return kNoTask;
   if (late != kNoTask) {
@@ -37,7 +38,7 @@ TaskId blocking_edges(const Lowering& l, TaskId before, TaskId late, TaskId t, E
 }
 
 // Inputs come by message; blocking receivers post theirs when the op before is done.
-void data_edges(const Lowering& l, TaskId before, TaskId t, EdgeSink& edge) {
+void data_edges(const Lowering& l, TaskId op_before, TaskId t, EdgeSink& edge) {
   const Op op = l.what->op[t];
   for (const Dependency& d : dependencies(op, l.shape.stages)) {
     const TaskId producer = l.index.find(d.op);
@@ -49,26 +50,35 @@ void data_edges(const Lowering& l, TaskId before, TaskId t, EdgeSink& edge) {
     const TaskId message = l.transfer_of(producer);
     STAGESIM_CHECK(message != kNoTask);
     edge(message, t);
-    if (l.costs.comm == CommMode::kBlocking && before != kNoTask) edge(before, message);
+    if (l.costs.comm == CommMode::kBlocking && op_before != kNoTask) edge(op_before, message);
   }
 }
 
 // Every edge, in the same order every time.
 void for_each_edge(const Lowering& l, EdgeSink& edge) {
   for (int r = 0; r < l.shape.ranks; ++r) {
-    TaskId before = kNoTask, late = kNoTask;  // late: a message that the next group takes along
+    TaskId before = kNoTask, op_before = kNoTask;  // the latter is no part of an update
+    TaskId late = kNoTask;                         // a message that the next group takes along
     const TaskId end = l.what->first_of_rank[static_cast<std::size_t>(r) + 1];
     for (TaskId t = l.what->first_of_rank[static_cast<std::size_t>(r)]; t < end; ++t) {
       if (!l.is_compute_lane(t)) continue;
       if (const TaskId send = l.transfer_of(t); send != kNoTask) edge(t, send);
-      if (!l.greedy()) {
+      const bool update = is_update_part(l.what->op[t].kind);
+      if (const auto begin = l.update_cells.find(t); begin != l.update_cells.end()) {
+        greedy_update_edges(l, t, begin->second, edge);
+      } else if (!l.greedy() || update) {
         fixed_edges(l, before, t, edge);
-        if (l.costs.comm == CommMode::kBlocking) late = blocking_edges(l, before, late, t, edge);
-      } else if (is_update_part(l.what->op[t].kind)) {
-        greedy_update_edges(l, r, t, edge);
       }
-      data_edges(l, before, t, edge);
+      if (l.greedy() && update && !l.program.keeps_lane[t]) {
+        edge(t, l.updated_at(static_cast<LaneId>(r), l.what->op[t].microbatch));
+      }
       before = t;
+      if (update) continue;
+      if (l.costs.comm == CommMode::kBlocking) {
+        late = blocking_edges(l, op_before, late, t, edge);
+      }
+      data_edges(l, op_before, t, edge);
+      op_before = t;
     }
   }
   if (l.greedy()) greedy_edges(l, edge);
@@ -87,10 +97,6 @@ void set_consumers(Lowering& l) {
 }  // namespace
 
 void make_edges(Lowering& l) {
-  for (const TaskId t : l.update_tasks) {
-    const Op& op = l.what->op[t];
-    if (op.kind == OpKind::kStep) l.step_of[{op.stage, op.pipeline, op.microbatch}] = t;
-  }
   for (const Op& op : l.schedule.late_sends) l.late_senders.insert(l.index.find(op));
   const TaskId tasks = l.what->size();
   l.program.unmet.assign(tasks, 0);

@@ -27,9 +27,9 @@ struct Lowering {
   std::map<std::pair<int, int>, LaneId> links{};           // (from rank, to rank)
   std::vector<TaskId> update_tasks{};                      // every update part, in id order
   std::map<std::tuple<OpKind, int, int>, TaskId> joins{};  // (kind, stage or -1, window)
-  std::map<std::tuple<int, int, int>, TaskId> step_of{};   // (stage, pipeline, window)
   std::set<TaskId> late_senders{};                         // blocking: posted one group later
   std::vector<TaskId> updated{};                           // greedy: [rank * windows + window]
+  std::map<TaskId, std::vector<Op>> update_cells{};        // greedy: what a U task starts
 
   bool greedy() const { return schedule.dispatch != Dispatch::kFixed; }
   bool replicated() const { return shape.pipelines > 1; }
@@ -71,7 +71,8 @@ struct EdgeSink {
 };
 
 void make_edges(Lowering& l);
-void greedy_update_edges(const Lowering& l, int rank, TaskId t, EdgeSink& edge);
+void greedy_update_edges(const Lowering& l, TaskId update, const std::vector<Op>& cells,
+                         EdgeSink& edge);
 void greedy_edges(const Lowering& l, EdgeSink& edge);
 
 }  // namespace stagesim

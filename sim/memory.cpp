@@ -78,23 +78,25 @@ std::vector<Change> changes_of(const Timeline& timeline, const MemoryInputs& inp
   return changes;
 }
 
-Bytes resting_bytes(const Shape& shape, const MemoryInputs& inputs, int rank) {
-  Bytes bytes{};
-  for (int p = 0; p < shape.pipelines; ++p) {
-    for (int stage = 0; stage < shape.stages; ++stage) {
-      if (shape.rank_of(p, stage) != rank) continue;
-      const StageBytes& s = inputs.stages[static_cast<std::size_t>(stage)];
-      const auto replica =
-          static_cast<std::size_t>(p) * inputs.stages.size() + static_cast<std::size_t>(stage);
+std::vector<Bytes> resting_bytes(const Shape& shape, const MemoryInputs& inputs) {
+  std::vector<Bytes> result;
+  const auto hosted = hosted_stages(shape);
+  for (std::size_t r = 0; r < hosted.size(); ++r) {
+    Bytes& bytes = result.emplace_back();
+    bytes = {};
+    for (const HostedStage& at : hosted[r]) {
+      const StageBytes& s = inputs.stages[at.stage];
+      const std::size_t replica = at.pipeline * inputs.stages.size() + at.stage;
       of(bytes, MemoryCategory::kWeights) += s.weights * inputs.weight_copies[replica];
       of(bytes, MemoryCategory::kGradients) += s.gradients;
-      const bool owns = shape.optimizer != Optimizer::kOwner || shape.rank_of(0, stage) == rank;
+      const bool owns =
+          shape.optimizer != Optimizer::kOwner || shape.rank_of(0, at.stage) == static_cast<int>(r);
       if (owns) of(bytes, MemoryCategory::kOptimizer) += s.optimizer / inputs.optimizer_shards;
       of(bytes, MemoryCategory::kWorkspace) =
           std::max(of(bytes, MemoryCategory::kWorkspace), s.workspace);
     }
   }
-  return bytes;
+  return result;
 }
 
 std::int64_t sum(const Bytes& bytes) {
@@ -116,9 +118,10 @@ std::vector<RankMemory> memory(const Timeline& timeline, const MemoryInputs& inp
   check_inputs(timeline, inputs);
   std::vector<RankMemory> result;
   auto received = receive_changes(timeline);
+  const std::vector<Bytes> resting = resting_bytes(timeline.shape(), inputs);
   for (int r = 0; r < timeline.shape().ranks; ++r) {
     RankMemory& rank = result.emplace_back();
-    Bytes now = resting_bytes(timeline.shape(), inputs, r);
+    Bytes now = resting[static_cast<std::size_t>(r)];
     rank.at_peak = now;
     rank.peak = rank.resting = sum(now);
     int activations = 0;
@@ -143,9 +146,10 @@ std::vector<std::vector<MemorySample>> memory_over_time(const Timeline& timeline
   check_inputs(timeline, inputs);
   std::vector<std::vector<MemorySample>> result;
   auto received = receive_changes(timeline);
+  const std::vector<Bytes> resting = resting_bytes(timeline.shape(), inputs);
   const Nanos begin = wall(timeline).start;
   for (int r = 0; r < timeline.shape().ranks; ++r) {
-    std::int64_t bytes = sum(resting_bytes(timeline.shape(), inputs, r));
+    std::int64_t bytes = sum(resting[static_cast<std::size_t>(r)]);
     std::vector<MemorySample>& samples = result.emplace_back();
     samples.push_back({begin, bytes});
     for (const Change& c :

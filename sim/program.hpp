@@ -29,6 +29,7 @@ struct Lane {
 // transfer of its output; joins come last.
 struct Activities {
   Shape shape;
+  Dispatch dispatch = Dispatch::kFixed;
   std::vector<Op> op;
   std::vector<LaneId> lane;
   std::vector<Lane> lanes;
@@ -47,6 +48,9 @@ struct Program {
   std::vector<TaskId> next;
   Dispatch dispatch = Dispatch::kFixed;
   std::vector<std::uint32_t> priority;  // greedy only: lower runs first
+  // greedy only: after this task the lane is kept for the task that follows it in the arrays (the
+  // parts of an update are one unit)
+  std::vector<bool> keeps_lane;
 };
 
 }  // namespace stagesim

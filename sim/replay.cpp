@@ -133,6 +133,7 @@ TaskId run_greedy(const Program& program, ReplayBuffers& b) {
   };
   const auto ready = [&](TaskId t, Nanos now) {
     const LaneId lane = what.lane[t];
+    if (t > 0 && program.keeps_lane[t - 1]) return run(t, now);  // its lane was kept for it
     if (lane < ranks) {
       waiting[lane].push({now, program.priority[t], t});
       touched.push_back(lane);
@@ -163,7 +164,7 @@ TaskId run_greedy(const Program& program, ReplayBuffers& b) {
       const TaskId task = events.top().task;
       events.pop();
       ++done;
-      if (what.lane[task] < ranks) {
+      if (what.lane[task] < ranks && !program.keeps_lane[task]) {
         running[what.lane[task]] = false;
         touched.push_back(what.lane[task]);
       }

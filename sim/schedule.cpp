@@ -70,6 +70,17 @@ std::string_view text(Dispatch dispatch) {
   return "?";
 }
 
+std::vector<std::vector<HostedStage>> hosted_stages(const Shape& shape) {
+  std::vector<std::vector<HostedStage>> hosted(static_cast<std::size_t>(shape.ranks));
+  for (int p = 0; p < shape.pipelines; ++p) {
+    for (int stage = 0; stage < shape.stages; ++stage) {
+      hosted[static_cast<std::size_t>(shape.rank_of(p, stage))].push_back(
+          {static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(stage)});
+    }
+  }
+  return hosted;
+}
+
 std::string cell_text(const Op& op, int pipelines) {
   std::string cell = fmt::format("{}{}{}", op.stage, text(op.kind), op.microbatch);
   if (pipelines > 1) cell += fmt::format("@{}", op.pipeline);

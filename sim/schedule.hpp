@@ -79,6 +79,12 @@ struct Shape {
   int windows() const { return window == 0 ? 0 : microbatches / window; }
 };
 
+// [rank]: the stage replicas it hosts, by pipeline, then stage.
+struct HostedStage {
+  std::uint16_t pipeline = 0, stage = 0;
+};
+std::vector<std::vector<HostedStage>> hosted_stages(const Shape& shape);
+
 enum class Dispatch : std::uint8_t {
   kFixed,        // a rank runs its list in order
   kFifo,         // an idle rank takes what became ready first, ties to the lowest micro-batch
@@ -97,7 +103,7 @@ struct Schedule {
   };
   std::vector<Release> releases{};
   // Blocking communication only: the output of these ops is not posted in the group that follows
-  // them, but in the next one (AMDP's preloaded forward). No part of the text form.
+  // them, but in the next one (AMDP's preloaded forwards). A trailing + in the text form.
   std::vector<Op> late_sends{};
 };
 

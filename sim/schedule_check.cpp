@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "sim/dependencies.hpp"
 #include "sim/schedule.hpp"
@@ -136,6 +138,8 @@ class Checker {
   // Order within a rank; what crosses ranks shows as a deadlock when it is replayed.
   void check_rank(std::size_t r) {
     const std::vector<Op>& ops = s_.ops_of_rank[r];
+    const LastGradients last =
+        s_.dispatch == Dispatch::kFixed ? last_gradients(ops) : LastGradients{};
     for (std::size_t i = 0; i < ops.size(); ++i) {
       const Op& op = ops[i];
       for (const Dependency& d : dependencies(op, shape_.stages)) {
@@ -150,21 +154,25 @@ class Checker {
           add(r, i, fmt::format("{} runs before {}, which it needs", cell(op), cell(at(position))));
         }
       }
-      if (op.kind == OpKind::kUpdate && s_.dispatch == Dispatch::kFixed) check_update(r, i, op);
+      if (op.kind != OpKind::kUpdate) continue;
+      // Every gradient of the window is in, unless this replica had none of it.
+      const auto late = last.find({op.pipeline, op.stage, op.microbatch});
+      if (late == last.end() || late->second < i) continue;
+      add(r, i,
+          fmt::format("{} runs before {}: that gradient would be lost", cell(op),
+                      cell(ops[late->second])));
     }
   }
 
-  // Every gradient of the window is in, unless this replica had none of it.
-  void check_update(std::size_t r, std::size_t i, const Op& update) {
-    for (std::size_t k = i + 1; k < s_.ops_of_rank[r].size(); ++k) {
-      const Op& op = s_.ops_of_rank[r][k];
-      if (op.stage != update.stage || op.pipeline != update.pipeline || !is_busy(op.kind)) continue;
-      if (op.kind == OpKind::kForward || op.microbatch / shape_.window > update.microbatch)
-        continue;
-      add(r, i,
-          fmt::format("{} runs before {}: that gradient would be lost", cell(update), cell(op)));
-      return;
+  // (pipeline, stage, window) -> step of the last gradient part.
+  using LastGradients = std::map<std::tuple<int, int, int>, std::size_t>;
+  LastGradients last_gradients(const std::vector<Op>& ops) const {
+    LastGradients last;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (!is_gradient(ops[i].kind) && ops[i].kind != OpKind::kWeightGrad) continue;
+      last[{ops[i].pipeline, ops[i].stage, ops[i].microbatch / shape_.window}] = i;
     }
+    return last;
   }
 
   const Schedule& s_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "sim/base/names.hpp"
 #include "sim/schedule.hpp"
@@ -11,6 +13,8 @@ namespace stagesim {
 
 std::string schedule_text(const Schedule& s) {
   const Shape& shape = s.shape;
+  std::set<std::pair<int, int>> late;
+  for (const Op& op : s.late_sends) late.insert({op.stage, op.microbatch});
   std::string out = fmt::format(
       "# {} ranks={} stages={} pipelines={} microbatches={} window={} rule={} optimizer={}\n",
       s.name, shape.ranks, shape.stages, shape.pipelines, shape.microbatches, shape.window,
@@ -26,6 +30,8 @@ std::string schedule_text(const Schedule& s) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
       if (i > 0) out += ' ';
       out += cell_text(ops[i], shape.pipelines);
+      if (ops[i].kind == OpKind::kForward && late.count({ops[i].stage, ops[i].microbatch}) > 0)
+        out += '+';
     }
     out += '\n';
   }
@@ -185,9 +191,11 @@ Schedule parse_schedule(std::string_view input, std::string_view file) {
     } else {
       auto& ops = s.ops_of_rank.emplace_back();
       for (const std::string_view token : split(line, " \t\r")) {
-        const auto op = parse_cell(token);
-        if (op) {
+        const bool late = token.size() > 1 && token.back() == '+';
+        const auto op = parse_cell(late ? token.substr(0, token.size() - 1) : token);
+        if (op && (!late || op->kind == OpKind::kForward)) {
           ops.push_back(*op);
+          if (late) s.late_sends.push_back(*op);
         } else {
           problems.add("{}:{}:{}: expected a cell such as 2F0, 1W3 or 0B7@1, got '{}'", file,
                        number, token.data() - line.data() + 1, token.substr(0, 40));

@@ -10,6 +10,7 @@ using nlohmann::json;
 double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024 * 1024); }
 
 json ranks_json(const ScheduleResult& r) {
+  const bool known = r.memory_known;
   json ranks = json::array();
   for (std::size_t i = 0; i < r.bubble.ranks.size(); ++i) {
     const RankMemory& m = r.memory[i];
@@ -20,9 +21,9 @@ json ranks_json(const ScheduleResult& r) {
     ranks.push_back({{"rank", i},
                      {"busy_ms", to_ms(r.bubble.ranks[i].busy)},
                      {"idle_ms", to_ms(r.bubble.ranks[i].idle)},
-                     {"peak_memory_gib", gib(m.peak)},
-                     {"peak_at_ms", to_ms(m.peak_at)},
-                     {"memory_at_peak", at_peak},
+                     {"peak_memory_gib", known ? json(gib(m.peak)) : json(nullptr)},
+                     {"peak_at_ms", known ? json(to_ms(m.peak_at)) : json(nullptr)},
+                     {"memory_at_peak", known ? at_peak : json(nullptr)},
                      {"peak_activations", m.peak_activations},
                      {"weight_copies", r.versions.copies_of_rank[i]}});
   }
@@ -46,9 +47,9 @@ json stages_json(const ScheduleResult& r) {
 json schedule_json(const ScheduleResult& r) {
   json idle, path;
   for (std::size_t c = 0; c < kIdleCauses; ++c) {
-    Nanos total{0};
-    for (const RankIdle& rank : r.bubble.ranks) total += rank.by_cause[c];
-    idle[std::string(text(static_cast<IdleCause>(c)))] = to_ms(total);
+    double total = 0;
+    for (const RankIdle& rank : r.bubble.ranks) total += to_ms(rank.by_cause[c]);
+    idle[std::string(text(static_cast<IdleCause>(c)))] = total;
   }
   for (std::size_t k = 0; k < r.critical_path.by_kind.size(); ++k) {
     const Nanos time = r.critical_path.by_kind[k];

@@ -16,6 +16,11 @@ struct InputError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A schedule that does not allow the shape it was asked for: a comparison lists it and goes on.
+struct ShapeError : InputError {
+  using InputError::InputError;
+};
+
 // Our trouble: a broken promise inside stagesim.
 struct InternalError : std::logic_error {
   using std::logic_error::logic_error;

@@ -25,6 +25,8 @@ std::string range_text(double low, double high) {
               : fmt::format("from {} to {}", bound_text(low), bound_text(high));
 }
 
+constexpr int kDeepest = 100;  // copying JSON recurses
+
 }  // namespace
 
 std::string short_text(const Json& value) {
@@ -36,9 +38,14 @@ std::string short_text(const Json& value) {
 }
 
 Json parse_json(std::string_view text, const std::string& file) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    throw InputError(fmt::format("{}: the file is empty, expected a JSON object", file));
+  }
   Problems problems;
   std::vector<std::set<std::string>> open;  // keys seen in each open object
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kDeepest)
+      throw InputError(fmt::format("{}: nested more than {} levels deep", file, kDeepest));
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end && !open.empty()) open.pop_back();
     if (event == Json::parse_event_t::key && !open.empty()) {
@@ -101,6 +108,10 @@ void JsonFields::expect(const std::vector<std::string>& keys) {
 bool JsonFields::has(const std::string& key) { return find(key) != nullptr; }
 
 void JsonFields::missing(const std::string& key) {
+  if (const auto option = source_->options.find(path_of(key)); option != source_->options.end()) {
+    source_->problems->add("{}: missing {} ({})", source_->file, option->second, path_of(key));
+    return;
+  }
   const std::string outer = path_.empty() ? source_->file : source_->where(path_);
   source_->problems->add("{}: missing field '{}'", outer, key);
 }
@@ -237,8 +248,11 @@ void JsonFields::finish() {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
     const std::string near = nearest_name(key, known_);
     const std::string path = path_of(key);
-    const bool typed = source_->origins.count(path) != 0;
-    const std::string outer = typed           ? source_->where(path)
+    // "--set rnu.steps=2" made the field 'rnu'.
+    const auto typed = source_->origins.lower_bound(path);
+    const bool below = typed != source_->origins.end() &&
+                       (typed->first == path || typed->first.rfind(path + ".", 0) == 0);
+    const std::string outer = below           ? typed->second
                               : path_.empty() ? source_->file
                                               : source_->where(path_);
     std::vector<std::string> sorted = known_;

@@ -28,6 +28,7 @@ struct JsonSource {
   std::string file;
   Origins origins;
   Problems* problems = nullptr;  // every reader of one input reports here
+  Origins options{};             // without a file: the option that would give a path, "--ranks"
 
   // "<file>: <path>" or the origin of the path.
   std::string where(const std::string& path) const;

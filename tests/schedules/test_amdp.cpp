@@ -280,6 +280,20 @@ TEST_CASE("AMDP runs under blocking groups: +1F per unit at B = F, nothing more 
   CHECK((update_end(t, 6) - update_end(t, 2)) / 4 == expected);
 }
 
+TEST_CASE("blocking groups and a step barrier together do not hang", "[amdp][blocking][barrier]") {
+  // The group is posted after the op; an update between two ops runs while it is.
+  const auto [schedule, d] = GENERATE(table<std::string, int>({{"amdp", 4},
+                                                               {"amdp", 8},
+                                                               {"amdp", 16},
+                                                               {"pipedream-2bw", 8},
+                                                               {"pipedream", 4},
+                                                               {"1f1b", 8}}));
+  Costs costs = unit_costs(d, 1, 2, 0.125);
+  costs.comm = CommMode::kBlocking;
+  costs.barrier = true;
+  CHECK(in_units(wall(run({schedule, d, 2 * d, 4}, costs)).length()) > 0);
+}
+
 TEST_CASE("AMDP at any other d says which work and why", "[amdp][errors]") {
   CHECK_THROWS_WITH(make({"amdp", 6, 12}),
                     "amdp: 6 ranks do not work: d must be 2 or divisible by 4, because at any "

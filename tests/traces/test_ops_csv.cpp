@@ -22,8 +22,8 @@ std::vector<std::string> csv(const Timeline& timeline) {
 }
 
 const std::string kHeader =
-    "kind,rank,pipeline,stage,microbatch,window,start_ns,end_ns,version,waited_for,waited_ns,"
-    "peer_rank";
+    "kind,rank,pipeline,stage,microbatch,window,start_ns,end_ns,version,mismatch,delay,waited_for,"
+    "waited_ns,after,peer_rank";
 
 }  // namespace
 
@@ -42,16 +42,16 @@ TEST_CASE("the op list has a row per op in the order it ran, then the transfers"
   made.message(b01, b00, 55, 60, 4);
   CHECK(csv(made.timeline()) == std::vector<std::string>{
                                     kHeader,
-                                    "F,0,0,0,0,0,0,10,0,,0,",
-                                    "F,0,0,0,1,0,10,20,0,,0,",
-                                    "B,0,0,0,0,0,60,80,0,transfer in flight,40,",
-                                    "F,1,0,1,0,0,15,30,0,start-up,15,",
-                                    "B,1,0,1,0,0,30,55,0,,0,",
-                                    "F,1,0,1,1,0,55,70,0,,0,",
-                                    "STEP,1,0,1,,0,70,77,0,,0,",
-                                    "SEND_F,0,0,0,0,0,10,15,,,0,1",
-                                    "SEND_F,0,0,0,1,0,22,27,,link shared,2,1",
-                                    "SEND_B,1,0,1,0,0,55,60,,,0,0",
+                                    "F,0,0,0,0,0,0,10,0,,,,0,,",
+                                    "F,0,0,0,1,0,10,20,0,,,,0,0F0@0,",
+                                    "B,0,0,0,0,0,60,80,0,0,0,transfer in flight,40,1SEND_B0@0,",
+                                    "F,1,0,1,0,0,15,30,0,,,start-up,15,0SEND_F0@0,",
+                                    "B,1,0,1,0,0,30,55,0,0,0,,0,1F0@0,",
+                                    "F,1,0,1,1,0,55,70,0,,,,0,1B0@0,",
+                                    "STEP,1,0,1,,0,70,77,0,,,,0,1F1@0,",
+                                    "SEND_F,0,0,0,0,0,10,15,,,,,0,0F0@0,1",
+                                    "SEND_F,0,0,0,1,0,22,27,,,,link shared,2,0F1@0,1",
+                                    "SEND_B,1,0,1,0,0,55,60,,,,,0,1B0@0,0",
                                 });
 }
 
@@ -63,7 +63,7 @@ TEST_CASE("the op list leaves out joins and nothing else", "[traces]") {
   REQUIRE(joins > 0);
   const auto rows = csv(timeline);
   CHECK(rows.size() == 1 + tasks);
-  for (const std::string& row : rows) CHECK(std::count(row.begin(), row.end(), ',') == 11);
+  for (const std::string& row : rows) CHECK(std::count(row.begin(), row.end(), ',') == 14);
 }
 
 TEST_CASE("windows and versions count on through a run", "[traces]") {

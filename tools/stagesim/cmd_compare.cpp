@@ -31,6 +31,10 @@ std::vector<ScheduleSpec> specs_from(const po::variables_map& vm, const Scenario
   const auto list = vm["schedules"].as<std::string>() + ",";
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t comma = list.find(',', at);
+    if (comma == at) {
+      throw InputError(
+          fmt::format("--schedules: a name is missing in '{}'", list.substr(0, list.size() - 1)));
+    }
     specs.push_back(parse_schedule_spec(list.substr(at, comma - at)));
     at = comma + 1;
   }
@@ -53,7 +57,7 @@ Answer compare(const std::vector<std::string>& args, std::ostream& out, std::ost
            "  stagesim compare --ranks 8 --microbatches 8 --F 1 --B 2\n";
     return Answer::kYes;
   }
-  const Scenario scenario = scenario_from(vm);
+  const Scenario scenario = scenario_from("compare", vm);
   const std::vector<Attempt> attempts = run_schedules(scenario, specs_from(vm, scenario));
   Problems refusals;
   bool any = false;

@@ -2,6 +2,7 @@
 #include <fmt/ostream.h>
 
 #include <algorithm>
+#include <set>
 
 #include "hwmodels/model.hpp"
 #include "hwmodels/profile.hpp"
@@ -30,19 +31,19 @@ void list_schedules(std::ostream& out) {
 
 Answer list(const std::vector<std::string>& args, std::ostream& out, std::ostream&) {
   const std::vector<std::string> kinds{"schedules", "scenarios", "profiles", "models", "--help"};
-  std::string only;
+  std::set<std::string> only;
   for (const std::string& arg : args) {
     if (std::find(kinds.begin(), kinds.end(), arg) == kinds.end())
       throw InputError("stagesim list: " + unknown_name("kind", arg, kinds));
-    only = arg;
+    only.insert(arg);
   }
-  if (only == "--help") {
+  if (only.count("--help") > 0) {
     fmt::print(out,
                "usage: stagesim list [schedules|scenarios|profiles|models]\none line each; "
                "parameters of a schedule are given as name:parameter=value\n");
     return Answer::kYes;
   }
-  const auto wanted = [&](const char* kind) { return only.empty() || only == kind; };
+  const auto wanted = [&](const char* kind) { return only.empty() || only.count(kind) > 0; };
   if (wanted("schedules")) list_schedules(out);
   if (wanted("scenarios")) {
     fmt::print(out, "scenarios\n");

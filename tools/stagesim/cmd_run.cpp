@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <fstream>
 
 #include "tools/stagesim/command.hpp"
@@ -24,7 +27,7 @@ po::options_description run_options() {
                         "NAME or NAME:parameter=value, instead of the scenario's");
   po::options_description output = output_options();
   output.add_options()("grid", "print the timeline as text")(
-      "width", po::value<int>()->default_value(100), "columns of the grid")(
+      "width", po::value<std::string>()->default_value("100"), "columns of the grid")(
       "trace", po::value<std::string>(),
       "write a Chrome trace (Perfetto, chrome://tracing, speedscope)")(
       "trace-without", po::value<std::string>(),
@@ -38,11 +41,12 @@ po::options_description run_options() {
 template <typename Write>
 void write_file(const std::string& path, Write&& write) {
   std::ofstream file(path, std::ios::binary);
-  if (!file) throw InputError(fmt::format("{}: cannot open for writing", path));
+  if (!file)
+    throw InputError(fmt::format("'{}': cannot open for writing: {}", path, std::strerror(errno)));
   try {
     write(file);
     file.close();
-    if (!file) throw InputError("cannot write: disk full?");
+    if (!file) throw InputError("cannot write: disk full or stream closed");
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", path, error.what()));
   }
@@ -96,9 +100,7 @@ void write_files(const po::variables_map& vm, const Scenario& scenario, const Ru
   }
   if (vm.count("schedule-text")) {
     const auto path = vm["schedule-text"].as<std::string>();
-    write_file(path, [&](std::ostream& file) {
-      file << schedule_text(chosen_order(run.timeline, run.result.family));
-    });
+    write_file(path, [&](std::ostream& file) { file << schedule_text(run.order); });
   }
 }
 
@@ -115,17 +117,33 @@ void print_run_help(std::ostream& out) {
          "  stagesim run --schedule 1f1b --ranks 4 --microbatches 8 --F 1,2,1,1 --B 2,4,2,2\n";
 }
 
+int width_from(const std::string& text) {
+  int width = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), width);
+  if (error != std::errc() || end != text.data() + text.size() || width < 40 || width > 100000) {
+    throw InputError(
+        fmt::format("--width: expected a whole number from 40 to 100000, got '{}'", text));
+  }
+  return width;
+}
+
 Answer run_command(const std::vector<std::string>& args, std::ostream& out, std::ostream& notes) {
   const po::variables_map vm = parse_args("run", args, run_options());
   if (vm.count("help")) {
     print_run_help(out);
     return Answer::kYes;
   }
-  const int width = vm["width"].as<int>();
-  if (width < 40 || width > 100000)
-    throw InputError(
-        fmt::format("--width: expected a whole number from 40 to 100000, got {}", width));
-  Scenario scenario = scenario_from(vm);
+  const int width = width_from(vm["width"].as<std::string>());
+  const auto needs = [&](const char* option, const char* other) {
+    if (vm.count(option) && !vm[option].defaulted() && !vm.count(other)) {
+      throw InputError(fmt::format("--{} has no effect without --{}", option, other));
+    }
+  };
+  needs("trace-without", "trace");
+  needs("width", "grid");
+  if (vm.count("grid") && vm.count("json"))
+    throw InputError("--grid and --json both go to standard output; choose one");
+  Scenario scenario = scenario_from("run", vm);
   if (vm.count("schedule"))
     scenario.schedule = parse_schedule_spec(vm["schedule"].as<std::string>());
   if (scenario.schedule.name.empty()) {
@@ -133,6 +151,8 @@ Answer run_command(const std::vector<std::string>& args, std::ostream& out, std:
         "no schedule: give --schedule NAME, or \"schedule\" in the scenario; 'stagesim list "
         "schedules' shows them");
   }
+  scenario.json["schedule"] =
+      scenario.schedule.text();  // what ran, so that the result can be run again
   Attempt attempt{scenario.schedule, run_schedule(scenario, scenario.schedule), ""};
   const std::vector<Attempt> attempts{std::move(attempt)};
   const Run& run = *attempts[0].run;

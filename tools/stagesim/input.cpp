@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cctype>
+#include <optional>
 
 #include "sim/base/names.hpp"
 
@@ -34,8 +35,8 @@ constexpr InlineOption kInline[] = {
 Json parse_value(const std::string& text) {
   const auto parsed = [](const std::string& candidate) -> std::optional<Json> {
     try {
-      return Json::parse(candidate);
-    } catch (const Json::exception&) {
+      return parse_json(candidate, "");
+    } catch (const InputError&) {
       return std::nullopt;
     }
   };
@@ -65,6 +66,9 @@ void set_path(Json& json, const std::string& path, const Json& value, const std:
                                    short_text(*at)));
     }
     if (dot == std::string::npos) {
+      // Another schedule does not take the parameters of the one before.
+      if (path == "schedule.name" && at->contains("name") && (*at)["name"] != value)
+        *at = Json::object();
       (*at)[key] = value;
       return;
     }
@@ -105,6 +109,11 @@ po::variables_map parse_args(const std::string& command, const std::vector<std::
                     po::command_line_style::long_allow_next;
   std::vector<std::string> known;
   for (const auto& option : options.options()) known.push_back("--" + option->long_name());
+  for (const std::string& arg : args) {
+    if (arg.size() > 1 && arg[0] == '-' && std::isalpha(static_cast<unsigned char>(arg[1])) != 0) {
+      throw InputError(fmt::format("stagesim {}: {}", command, unknown_name("option", arg, known)));
+    }
+  }
   po::variables_map vm;
   try {
     po::store(
@@ -120,16 +129,10 @@ po::variables_map parse_args(const std::string& command, const std::vector<std::
   } catch (const po::error& error) {
     throw InputError(fmt::format("stagesim {}: {}", command, error.what()));
   }
-  for (const std::string& arg : args) {
-    if (arg.size() > 1 && arg[0] == '-' && arg[1] != '-' && vm.count("scenario") &&
-        vm["scenario"].as<std::string>() == arg) {
-      throw InputError(fmt::format("stagesim {}: {}", command, unknown_name("option", arg, known)));
-    }
-  }
   return vm;
 }
 
-Scenario scenario_from(const po::variables_map& vm) {
+Scenario scenario_from(const std::string& command, const po::variables_map& vm) {
   Json json = Json::object();
   Origins origins;
   std::string file = "command line";
@@ -142,9 +145,10 @@ Scenario scenario_from(const po::variables_map& vm) {
     json["name"] = "inline";
     if (!vm.count("F") && !vm.count("set")) {
       throw InputError(
-          "no scenario: name a file or a ready-made one ('stagesim list'), or give --ranks, "
-          "--microbatches, --F and --B; "
-          "'stagesim run --help' shows examples");
+          fmt::format("no scenario: name a file or a ready-made one ('stagesim list'), or give "
+                      "--ranks, --microbatches, --F and --B; "
+                      "'stagesim {} --help' shows examples",
+                      command));
     }
   }
   const auto set = [&](const std::string& path, const std::string& text, const std::string& origin,
@@ -168,7 +172,12 @@ Scenario scenario_from(const po::variables_map& vm) {
       set(path, assignment.substr(equals + 1), "--set " + path, typed);
     }
   }
-  return read_scenario(json, file, origins);
+  Origins options;
+  if (!vm.count("scenario")) {
+    for (const InlineOption& option : kInline)
+      options[option.path] = std::string("--") + option.name;
+  }
+  return read_scenario(json, file, origins, options);
 }
 
 }  // namespace stagesim

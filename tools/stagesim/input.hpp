@@ -19,6 +19,6 @@ boost::program_options::variables_map parse_args(
     const boost::program_options::options_description& options);
 
 // Builds the scenario from file or ready-made name, inline options and --set, in this order.
-Scenario scenario_from(const boost::program_options::variables_map& vm);
+Scenario scenario_from(const std::string& command, const boost::program_options::variables_map& vm);
 
 }  // namespace stagesim

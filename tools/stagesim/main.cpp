@@ -42,22 +42,27 @@ const Command& find_command(const std::string& name) {
   throw InputError(unknown_name("command", name, known));
 }
 
+// No "success" on output that went nowhere.
+int finished(Answer answer) {
+  std::cout.flush();
+  if (!std::cout) throw InputError("cannot write to standard output: disk full or pipe closed");
+  return static_cast<int>(answer);
+}
+
 int run(std::vector<std::string> args) {
   if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     print_help(args.empty() ? std::cerr : std::cout);
-    return args.empty() ? kUserError : 0;
+    if (args.empty()) return kUserError;
+    return finished(Answer::kYes);
   }
   if (args[0] == "--version") {
     std::cout << "stagesim " STAGESIM_VERSION "\n";
-    return 0;
+    return finished(Answer::kYes);
   }
   const Command& command = find_command(args[0]);
   args.erase(args.begin());
   std::replace(args.begin(), args.end(), std::string("-h"), std::string("--help"));
-  const Answer answer = command.run(args, std::cout, std::cerr);
-  std::cout.flush();
-  if (!std::cout) throw InputError("cannot write to standard output: disk full or pipe closed");
-  return static_cast<int>(answer);
+  return finished(command.run(args, std::cout, std::cerr));
 }
 
 }  // namespace

@@ -102,22 +102,22 @@ void print_memory(std::ostream& out, const ScheduleResult& r) {
 }
 
 void print_idle(std::ostream& out, const ScheduleResult& r) {
-  Nanos total{0};
-  std::array<Nanos, kIdleCauses> by_cause{};
+  double total = 0;
+  std::array<double, kIdleCauses> by_cause{};  // ms over all ranks
   for (const RankIdle& rank : r.bubble.ranks) {
-    total += rank.idle;
-    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += rank.by_cause[c];
+    total += to_ms(rank.idle);
+    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += to_ms(rank.by_cause[c]);
   }
   std::string causes;
   for (std::size_t c = 0; c < kIdleCauses; ++c) {
-    if (to_ms(by_cause[c]) < kShownShare * to_ms(total)) continue;
+    if (by_cause[c] == 0 || by_cause[c] < kShownShare * total) continue;
     causes += fmt::format("{}{} {:.1f} %", causes.empty() ? "" : ", ",
-                          text(static_cast<IdleCause>(c)), 100 * to_ms(by_cause[c]) / to_ms(total));
+                          text(static_cast<IdleCause>(c)), 100 * by_cause[c] / total);
   }
   std::string path;
   for (std::size_t k = 0; k < r.critical_path.by_kind.size(); ++k) {
     const Nanos time = r.critical_path.by_kind[k];
-    if (to_ms(time) < kShownShare * to_ms(r.critical_path.length)) continue;
+    if (time.count() == 0 || to_ms(time) < kShownShare * to_ms(r.critical_path.length)) continue;
     path += fmt::format("{}{} {:.1f} %", path.empty() ? "" : ", ", text(static_cast<OpKind>(k)),
                         100 * to_ms(time) / to_ms(r.critical_path.length));
   }
@@ -157,12 +157,21 @@ std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<At
 }
 
 bool all_fit(const std::vector<Attempt>& attempts) {
-  return std::all_of(attempts.begin(), attempts.end(),
-                     [](const Attempt& a) { return a.run && a.run->result.fits.value_or(true); });
+  bool fit = true;
+  for (const Attempt& attempt : attempts) {
+    if (!attempt.run) continue;  // a refused schedule takes no memory
+    if (!attempt.run->result.fits) {
+      throw InputError(
+          "--require-fit: memory is not known here; it needs cluster.gpu and a model or "
+          "model.stage_bytes");
+    }
+    fit = fit && *attempt.run->result.fits;
+  }
+  return fit;
 }
 
 void print_report(std::ostream& out, const Scenario& s, const std::vector<Attempt>& attempts) {
-  fmt::print(out, "{}: {} ranks{}, {}{}\n\n", s.name, s.ranks,
+  fmt::print(out, "{}: {} rank{}{}, {}{}\n\n", s.name, s.ranks, s.ranks == 1 ? "" : "s",
              s.data > 1 ? fmt::format(" x {} data-parallel copies", s.data) : "",
              microbatch_text(s), s.gpu ? fmt::format(", {}", s.gpu->name) : "");
   std::vector<Row> rows{header_row()};
@@ -189,19 +198,20 @@ void print_report(std::ostream& out, const Scenario& s, const std::vector<Attemp
     for (const std::string& warning : r.warnings)
       fmt::print(out, "  warning: {}: {}\n", r.name, warning);
     if (r.updates_per_batch != 1) {
-      fmt::print(out, "  note: {} updates {:g} times per batch (window of {} micro-batches)\n",
-                 r.name, r.updates_per_batch, r.shape.window);
+      fmt::print(out, "  note: {} updates {:g} times per batch (window of {} micro-batch{})\n",
+                 r.name, r.updates_per_batch, r.shape.window, r.shape.window == 1 ? "" : "es");
     }
   }
-  fmt::print(out,
-             "\nwords: step = time for one batch; bubble = idle / (ranks x interval), over ideal = "
-             "idle / busy; interval wall = first start to last\n"
-             "  end, steady = each rank's own span between updates; @n = rank n; acts = "
-             "micro-batches held at once by the worst rank, in stages;\n"
-             "  copies = weight versions held, summed over the stages of a rank; mismatch = "
-             "version(B) - version(F), with the share of\n"
-             "  micro-batches that have one; delay = version the gradient is applied to - "
-             "version(F)\n\nassumptions\n");
+  fmt::print(
+      out,
+      "\nwords: step = time for one batch; bubble = idle / (ranks x interval), over ideal = "
+      "idle / busy; interval wall = first start to last\n"
+      "  end, steady = each rank's own span between updates; @n = rank n; acts = "
+      "micro-batches held at once by the worst rank, in stages;\n"
+      "  copies = weight versions held, summed over the stages of a rank; mismatch = "
+      "version(B) - version(F), with the share of\n"
+      "  (stage, micro-batch) pairs that have one; delay = version the gradient is applied to - "
+      "version(F)\n\nassumptions\n");
   for (const std::string& line : all_assumptions(s, attempts)) fmt::print(out, "  {}\n", line);
 }
 

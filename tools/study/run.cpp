@@ -15,10 +15,10 @@ namespace {
 // measured ones and a drain; where a window is shorter than the batch or the pipeline, as many as
 // fill it.
 struct Windows {
-  int warm = 0, measured = 0, total = 1;
+  std::int64_t warm = 0, measured = 0, total = 1;
 };
 
-int ceil_div(std::int64_t a, std::int64_t b) { return static_cast<int>((a + b - 1) / b); }
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 Windows windows_of(const ScheduleInfo& info, const ScheduleParams& params, int steps) {
   if (info.rule == VersionRule::kFlush) {
@@ -26,8 +26,10 @@ Windows windows_of(const ScheduleInfo& info, const ScheduleParams& params, int s
     return {1, steps - 1, steps};
   }
   const int asked = steps == 0 ? 4 : steps;
-  const int edge = std::max(1, ceil_div(std::max(params.batch, params.ranks), params.window));
-  const int measured = std::max(asked, ceil_div(std::int64_t{asked} * params.batch, params.window));
+  const std::int64_t edge =
+      std::max<std::int64_t>(1, ceil_div(std::max(params.batch, params.ranks), params.window));
+  const std::int64_t measured =
+      std::max<std::int64_t>(asked, ceil_div(std::int64_t{asked} * params.batch, params.window));
   return {edge, measured, edge + measured + edge};
 }
 
@@ -42,6 +44,34 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages) {
   return costs;
 }
 
+// What the replicas and data-parallel copies of a stage reduce over: the slowest link among them.
+LinkProfile update_link(const Scenario& s, const Shape& shape) {
+  const bool replicas_apart =
+      shape.pipelines > 1 && s.ranks_per_node > 0 && s.ranks_per_node < s.ranks;
+  const bool copies_apart = s.nodes > 1 && s.data > s.gpus_per_node;
+  LinkProfile none;  // a single rank has no link and reduces with nobody
+  none.curve = {{1, 1}, {2, 2}};
+  return (replicas_apart || copies_apart ? s.link_between : s.link_within).value_or(none);
+}
+
+// Everything held at once at the very most must fit 64 bits.
+void check_memory_size(const StageEstimate& stages, const Shape& shape) {
+  double most = 0;
+  for (const StageBytes& b : stages.bytes) {
+    most +=
+        (static_cast<double>(b.activation) + static_cast<double>(b.message)) * shape.microbatches +
+        (static_cast<double>(b.weights) * shape.stages + static_cast<double>(b.gradients) +
+         static_cast<double>(b.optimizer) + static_cast<double>(b.workspace)) *
+            shape.pipelines;
+  }
+  if (most > 9e18) {
+    throw InputError(
+        fmt::format("model.stage_bytes: {} micro-batches could hold {:.3g} bytes, and at most 9e18 "
+                    "can be counted; use smaller sizes",
+                    shape.microbatches, most));
+  }
+}
+
 }  // namespace
 
 Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
@@ -50,28 +80,31 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
       .ranks = s.ranks, .batch = s.batch, .options = spec.options, .batch_from = s.batch_from};
   params.window = window_of(info, params);
   const Windows windows = windows_of(info, params, s.steps);
-  params.windows = windows.total;
+  check_run_size(info, params, windows.total);
+  params.windows = static_cast<int>(windows.total);
   StageEstimate stages = s.stages;
   const Costs compute = costs_of(s, stages);
-  const Schedule schedule = make_schedule(info, params, &compute);
   Run run;
-  const Shape& shape = schedule.shape;
+  run.order = make_schedule(info, params, &compute);
+  const Shape& shape = run.order.shape;
   const std::size_t shared_assumptions = stages.assumptions.size();
   if (s.gpu != nullptr && s.model) {
-    LinkProfile none;  // a single rank has no link and reduces with nobody
-    none.curve = {{1, 1}, {2, 2}};
-    add_update_costs(stages, *s.gpu, s.update_link.value_or(none), shape.pipelines, shape.optimizer,
+    add_update_costs(stages, *s.gpu, update_link(s, shape), shape.pipelines, shape.optimizer,
                      s.data);
   }
-  run.timeline = replay(lower(schedule, costs_of(s, stages)));
+  check_memory_size(stages, shape);
+  run.timeline = replay(lower(run.order, costs_of(s, stages)));
+  if (run.order.dispatch != Dispatch::kFixed)
+    run.order = chosen_order(run.timeline, run.order.name);
   run.memory = {.stages = stages.bytes, .weight_copies = {}};
   RunInputs inputs{.name = display_name(info, spec.options),
                    .family = std::string(info.name),
                    .batch = s.batch,
-                   .warm_windows = windows.warm,
-                   .measured_windows = windows.measured,
+                   .warm_windows = static_cast<int>(windows.warm),
+                   .measured_windows = static_cast<int>(windows.measured),
                    .tokens_per_microbatch = stages.tokens_per_microbatch * s.data,
                    .flops_per_microbatch = stages.flops_per_microbatch,
+                   .memory_known = s.has_bytes,
                    .memory = run.memory};
   if (s.gpu != nullptr && s.has_bytes)
     inputs.capacity = static_cast<std::int64_t>(s.gpu->memory_gib.value * 1024 * 1024 * 1024);
@@ -90,10 +123,9 @@ std::vector<Attempt> run_schedules(const Scenario& s, const std::vector<Schedule
   for (const ScheduleSpec& spec : specs) {
     Attempt& attempt = attempts.emplace_back();
     attempt.spec = spec;
-    find_schedule(spec.name);  // a name nobody knows is no refusal but a mistake: let it through
     try {
       attempt.run = run_schedule(s, spec);
-    } catch (const InputError& error) {
+    } catch (const ShapeError& error) {
       attempt.refusal = error.what();
     }
   }

@@ -13,6 +13,7 @@ namespace stagesim {
 struct Run {
   ScheduleResult result;
   Timeline timeline;
+  Schedule order;  // what ran; of an online rule the order it chose
   MemoryInputs memory;
   std::vector<std::string> assumptions;  // that only this schedule brings in
 };

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "sim/base/embedded.hpp"
 #include "sim/base/names.hpp"
@@ -43,9 +46,10 @@ ScheduleSpec parse_schedule_spec(std::string_view text) {
   return spec;
 }
 
-Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins) {
+Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins,
+                       const Origins& options) {
   Problems problems;
-  const JsonSource source{file, origins, &problems};
+  const JsonSource source{file, origins, &problems, options};
   if (!json.is_object())
     throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
   Scenario s;
@@ -84,7 +88,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   } else if (top.has("model")) {
     read_transformer(model, partition, overheads, batch, s);
   }
-  if (problems.empty()) read_links(cluster, s);
+  read_links(cluster, s);
   problems.throw_if_any();
   s.json["name"] = s.name;
   return s;
@@ -105,13 +109,18 @@ std::string scenario_text(const std::string& name_or_path) {
     if (name_or_path == file->name) return file->text;
     known.emplace_back(file->name);
   }
+  if (std::filesystem::is_directory(name_or_path)) {
+    throw InputError(fmt::format("{}: is a folder, expected a scenario file", name_or_path));
+  }
+  errno = 0;
   std::ifstream in(name_or_path, std::ios::binary);
-  std::ostringstream text;
-  if (in && (text << in.rdbuf())) return text.str();
-  if (name_or_path.find('/') != std::string::npos ||
+  if (in) return {std::istreambuf_iterator<char>(in), {}};
+  const int reason = errno;
+  if (reason != ENOENT || name_or_path.find('/') != std::string::npos ||
       name_or_path.find(".json") != std::string::npos) {
-    throw InputError(fmt::format(
-        "{}: cannot read this file; 'stagesim list' shows the ready-made scenarios", name_or_path));
+    throw InputError(
+        fmt::format("{}: cannot read this file: {}; 'stagesim list' shows the ready-made scenarios",
+                    name_or_path, std::strerror(reason)));
   }
   throw InputError(
       fmt::format("{} (and there is no such file)", unknown_name("scenario", name_or_path, known)));

@@ -41,15 +41,16 @@ struct Scenario {
   std::vector<LinkClass> links;
   std::optional<Model> model;       // else explicit stage times
   const GpuProfile* gpu = nullptr;  // null with explicit stage times and no cluster.gpu
-  std::optional<LinkProfile>
-      update_link;         // what replicas and data-parallel copies of a stage reduce over
-  bool has_bytes = false;  // memory is known
-  std::vector<std::string> assumptions;  // printed below every table
+  std::optional<LinkProfile> link_within, link_between;  // of a node, between nodes
+  bool has_bytes = false;                                // memory is known
+  std::vector<std::string> assumptions;                  // printed below every table
 };
 
 // Reads and checks everything; throws one InputError with all problems, each naming the file and
-// field or what the user typed instead (origins).
-Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins);
+// field or what the user typed instead (origins). Without a file, `options` names what would give a
+// missing path.
+Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins,
+                       const Origins& options = {});
 
 struct ScenarioLine {
   std::string name, summary;

@@ -27,15 +27,32 @@ void read_plain_link(JsonFields& cluster, Scenario& s) {
   LinkClass link;
   link.name = "p2p";
   link.latency = rounded_nanos(1e3 * p2p.number("latency_us", 0, 1e9, 0.0));
-  const bool finite = p2p.has("gb_per_s") && !p2p.any("gb_per_s").is_null();
+  bool finite = p2p.has("gb_per_s") && !p2p.any("gb_per_s").is_null();
+  const std::size_t problems_before = p2p.source().problems->lines().size();
   const double rate = finite ? p2p.number("gb_per_s", 1e-6, 1e9) : 0;
-  for (const StageBytes& stage : s.stages.bytes) {
-    const double ns = finite ? static_cast<double>(stage.message) / rate : 0;
-    link.transfer_time.push_back(link.latency + rounded_nanos(std::min(ns, 1e12)));
+  finite = finite && p2p.source().problems->lines().size() == problems_before;
+  std::int64_t largest = 0;
+  for (const StageBytes& stage : s.stages.bytes) largest = std::max(largest, stage.message);
+  const double longest_ns = finite ? static_cast<double>(largest) / rate : 0;
+  if (longest_ns > static_cast<double>(kLongestOp.count())) {
+    p2p.problem("gb_per_s",
+                "a message of {} bytes would take {:.3g} s; one op may take 2 h at most", largest,
+                longest_ns / 1e9);
+  } else {
+    for (const StageBytes& stage : s.stages.bytes) {
+      link.transfer_time.push_back(
+          link.latency + rounded_nanos(finite ? static_cast<double>(stage.message) / rate : 0));
+    }
+  }
+  if (finite && largest == 0 && s.ranks > 1 && !s.stages.bytes.empty()) {
+    p2p.problem("gb_per_s",
+                "has no effect, because messages have no size: give model.stage_bytes.message, or "
+                "leave it out");
   }
   p2p.finish();
   s.links = {link};
-  s.update_link = plain_profile(link, finite ? rate : std::numeric_limits<double>::infinity());
+  s.link_within = s.link_between =
+      plain_profile(link, finite ? rate : std::numeric_limits<double>::infinity());
   s.assumptions.push_back(fmt::format(
       "p2p: {:g} us latency, {} (cluster.p2p, as given); one message at a time per link direction",
       static_cast<double>(link.latency.count()) / 1e3,
@@ -45,6 +62,7 @@ void read_plain_link(JsonFields& cluster, Scenario& s) {
 const LinkProfile* named_link(JsonFields& cluster, const char* key, const Scenario& s) {
   const std::string name = cluster.string(key, "");
   if (name.empty()) return nullptr;
+  if (s.gpu == nullptr && cluster.has("gpu")) return nullptr;  // its name is wrong: reported
   if (s.gpu == nullptr) {
     cluster.problem(key, "a link profile needs cluster.gpu beside it; or give cluster.p2p");
     return nullptr;
@@ -65,7 +83,8 @@ void read_links(JsonFields& cluster, Scenario& s) {
   const LinkProfile* within = named_link(cluster, "intra", s);
   const LinkProfile* between = named_link(cluster, "inter", s);
   if (!source.problems->empty()) return;
-  if (s.model && std::int64_t{s.ranks} * s.data > 1) {
+  const bool several = std::int64_t{s.ranks} * s.data > 1;
+  if (several && (s.model || within != nullptr || between != nullptr)) {
     if (within == nullptr) {
       source.problems->add(
           "{}: missing field 'cluster.intra': which link joins the GPUs of a node (or give "
@@ -83,7 +102,8 @@ void read_links(JsonFields& cluster, Scenario& s) {
     s.assumptions.push_back("p2p: messages take no time (no cluster.p2p or cluster.intra given)");
     return;
   }
-  s.update_link = s.nodes > 1 ? *between : *within;
+  s.link_within = *within;
+  if (s.nodes > 1) s.link_between = *between;
   for (const LinkProfile* link : {within, between}) {
     if (link == nullptr || (link == between && s.nodes == 1)) continue;
     s.links.push_back(link_costs(*link, s.stages.bytes));
@@ -94,10 +114,17 @@ void read_links(JsonFields& cluster, Scenario& s) {
   }
   if (s.nodes == 1) return;
   // Megatron-LM's order: data-parallel copies next to each other, pipeline ranks outermost.
+  if (s.gpus_per_node % s.data != 0 && s.data % s.gpus_per_node != 0) {
+    source.problems->add(
+        "{}: parallel.data: {} copies of a rank do not fill nodes of {} GPUs evenly; one of the "
+        "two must divide the other",
+        source.file, s.data, s.gpus_per_node);
+    return;
+  }
   s.ranks_per_node = std::max(1, s.gpus_per_node / s.data);
   s.assumptions.push_back(
-      fmt::format("placement: {} pipeline ranks per node (data-parallel copies side by side)",
-                  s.ranks_per_node));
+      fmt::format("placement: {} pipeline {} per node (data-parallel copies side by side)",
+                  s.ranks_per_node, s.ranks_per_node == 1 ? "rank" : "ranks"));
 }
 
 }  // namespace stagesim

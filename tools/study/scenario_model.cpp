@@ -36,6 +36,7 @@ void read_stage_bytes(JsonFields& model, std::size_t stages, Scenario& s) {
       bytes.problem("activation_after_I",
                     "stage {}: {} bytes stay after I, more than the whole activation of {}", i,
                     s.stages.bytes[i].activation_after_i, s.stages.bytes[i].activation);
+      break;
     }
   }
 }
@@ -56,8 +57,14 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
   s.stages.costs.assign(stages, {});
   const auto read = [&](JsonFields& from, const char* key, Nanos StageCosts::*field) {
     const std::vector<double> values = from.numbers(key, stages, 0, longest);
-    for (std::size_t i = 0; i < stages; ++i)
+    for (std::size_t i = 0; i < stages; ++i) {
       s.stages.costs[i].*field = rounded_nanos(values[i] * scale);
+      if (values[i] > 0 && s.stages.costs[i].*field == Nanos{0}) {
+        from.problem(key, "stage {}: {} {} is less than half a nanosecond and would count as 0", i,
+                     values[i], unit);
+        break;
+      }
+    }
   };
   read(times, "F", &StageCosts::forward);
   const bool split = times.has("I") || times.has("W");
@@ -74,7 +81,11 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
     partition.problem(
         "layers",
         "explicit stage_times already say what each stage costs; leave one of the two out");
-  overheads.number("launch_us", 0, 1e6, 0.0);
+  if (overheads.has("launch_us")) {
+    overheads.problem(
+        "launch_us",
+        "explicit stage_times have no kernels to launch; add it to the times, or leave it out");
+  }
   s.assumptions.push_back(
       "stage times: as given (model.stage_times)" +
       std::string(model.has("update_time")
@@ -89,7 +100,7 @@ void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& ove
   s.model = read_model(fields);
   const double launch = overheads.number("launch_us", 0, 1e6, s.gpu ? s.gpu->launch_us.value : 0);
   const auto micro = static_cast<int>(batch.integer("micro", 1, 1'000'000, 1));
-  if (s.gpu == nullptr) {
+  if (s.gpu == nullptr && fields.source().problems->empty()) {
     fields.source().problems->add(
         "{}: missing field 'cluster.gpu': a model needs a GPU to run on (or give "
         "model.stage_times)",

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "sim/base/names.hpp"
+#include "schedules/table.hpp"
 #include "tools/study/scenario_parts.hpp"
 
 namespace stagesim {
@@ -53,16 +53,32 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
     return;
   }
   const std::int64_t total = std::int64_t{s.nodes} * s.gpus_per_node;
+  if (!parallel.has("pipeline") && total > kMostRanks) {
+    parallel.problem("pipeline",
+                     "missing, and the cluster has {} GPUs, more than the {} ranks of one "
+                     "pipeline; say how many it has",
+                     total, kMostRanks);
+    return;
+  }
   s.ranks = static_cast<int>(
       parallel.integer("pipeline", 1, kMostRanks, sized ? std::min(total, kMostRanks) : 1));
   if (parallel.has("data")) {
     s.data = static_cast<int>(parallel.integer("data", 1, 1'000'000, 1));
     const std::int64_t needed = std::int64_t{s.ranks} * tensor * s.data;
     if (sized && needed != total) {
-      parallel.problem("data",
-                       "parallel.pipeline {} x tensor {} x data {} = {} GPUs, but the cluster has "
-                       "{} (nodes {} x gpus_per_node {})",
-                       s.ranks, tensor, s.data, needed, total, s.nodes, s.gpus_per_node);
+      // Blame what the user typed, if it was one of these.
+      const Origins& typed = parallel.source().origins;
+      const bool nodes_typed =
+          typed.count("cluster.nodes") + typed.count("cluster.gpus_per_node") > 0;
+      JsonFields& where = nodes_typed ? cluster : parallel;
+      const char* key = typed.count("parallel.pipeline") ? "pipeline"
+                        : typed.count("cluster.nodes")   ? "nodes"
+                        : nodes_typed                    ? "gpus_per_node"
+                                                         : "data";
+      where.problem(key,
+                    "parallel.pipeline {} x tensor {} x data {} = {} GPUs, but the cluster has "
+                    "{} (nodes {} x gpus_per_node {})",
+                    s.ranks, tensor, s.data, needed, total, s.nodes, s.gpus_per_node);
     }
     return;
   }
@@ -87,11 +103,12 @@ void read_batch(JsonFields& batch, Scenario& s) {
     if (batch.has("global")) {
       const std::int64_t global =
           batch.integer("global", 1, std::numeric_limits<std::int32_t>::max(), 1);
-      if (global != micro * s.batch * s.data) {
+      const double product = static_cast<double>(micro) * s.batch * s.data;
+      if (static_cast<double>(global) != product) {
         batch.problem("global",
                       "{} does not agree with batch.microbatches {} x batch.micro {} x "
-                      "data-parallel copies {} = {}; give one of the two",
-                      global, s.batch, micro, s.data, micro * s.batch * s.data);
+                      "data-parallel copies {} = {:.0f}; give one of the two",
+                      global, s.batch, micro, s.data, product);
       }
     }
     return;
@@ -127,16 +144,34 @@ void read_schedule_field(JsonFields& top, Scenario& s) {
   const Json& field = top.any("schedule");
   if (field.is_null()) return;
   if (field.is_string()) {
-    s.schedule = parse_schedule_spec(field.get<std::string>());
+    try {
+      s.schedule = parse_schedule_spec(field.get<std::string>());
+      find_schedule(s.schedule.name);
+    } catch (const InputError& error) {
+      top.problem("schedule", "{}", error.what());
+    }
     return;
   }
+  if (!field.is_object())
+    return top.wrong(
+        "schedule",
+        "a name such as \"amdp:preload=1\", or an object with the name and its parameters");
   JsonFields schedule = top.child("schedule");
-  if (!field.is_object()) return;  // reported by child()
   s.schedule.name = schedule.string("name");
+  try {
+    if (!s.schedule.name.empty()) find_schedule(s.schedule.name);
+  } catch (const InputError& error) {
+    schedule.problem("name", "{}", error.what());
+  }
   // The parameters belong to the named schedule, which checks them.
   for (const auto& [key, value] : field.items()) {
     if (key == "name") continue;
-    s.schedule.options[key] = value.is_string() ? value.get<std::string>() : value.dump();
+    const bool whole = value.is_number_float() &&
+                       value.get<double>() == std::floor(value.get<double>()) &&
+                       std::abs(value.get<double>()) < 1e9;
+    s.schedule.options[key] = value.is_string() ? value.get<std::string>()
+                              : whole ? fmt::format("{}", std::llround(value.get<double>()))
+                                      : value.dump();
   }
 }
 
