@@ -13,6 +13,9 @@ ScheduleInfo amdp_info();
 
 // Shared by the schedules with one pipeline and stage r on rank r.
 Schedule single_pipeline(std::string_view name, const ScheduleParams& params, VersionRule rule);
+// 1F1B over the whole run without a flush, updates after the last backward of each window:
+// PipeDream and PipeDream-2BW.
+Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, VersionRule rule);
 // Appends ops of micro-batches first..first+count-1: `warmup` forwards, then one forward and one
 // backward in turn, then the rest. Every backward that completes a window of `window` is followed
 // by an update.

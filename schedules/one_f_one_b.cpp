@@ -35,6 +35,15 @@ void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, i
   for (int i = count - warmup; i < count; ++i) backward(first + i);
 }
 
+Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, VersionRule rule) {
+  Schedule s = single_pipeline(name, params, rule);
+  for (int rank = 0; rank < params.ranks; ++rank) {
+    append_one_f_one_b(s.ops_of_rank.emplace_back(), rank, params.ranks - 1 - rank, 0,
+                       s.shape.microbatches, params.window);
+  }
+  return s;
+}
+
 namespace {
 
 // Warm-up forwards fill the pipe, then one forward and one backward in turn, then the remaining

@@ -18,12 +18,7 @@ Schedule pipedream_2bw(const ScheduleParams& params, const Costs*) {
                     params.window, whole_batch ? fmt::format(" ({})", params.batch_from) : "",
                     params.ranks, params.ranks, params.window));
   }
-  Schedule s = single_pipeline("pipedream-2bw", params, VersionRule::kDoubleBuffer);
-  for (int rank = 0; rank < params.ranks; ++rank) {
-    append_one_f_one_b(s.ops_of_rank.emplace_back(), rank, params.ranks - 1 - rank, 0,
-                       s.shape.microbatches, params.window);
-  }
-  return s;
+  return asynchronous_1f1b("pipedream-2bw", params, VersionRule::kDoubleBuffer);
 }
 
 }  // namespace

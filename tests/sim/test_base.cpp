@@ -81,3 +81,13 @@ TEST_CASE("times are rounded to the nearest nanosecond", "[base]") {
   CHECK_THROWS_AS(rounded_nanos(-1), InternalError);
   CHECK_THROWS_AS(rounded_nanos(1e30), InternalError);
 }
+
+TEST_CASE("JSON nested beyond reason is refused before anything recurses into it",
+          "[base][errors]") {
+  // Appended, because g++ 12 warns of out-of-bounds copies in "x" + string.
+  const std::string deep =
+      std::string("{\"a\": ").append(1'000'000, '[').append(1'000'000, ']').append("}");
+  CHECK_THROWS_WITH(parse_json(deep, "x.json"), "x.json: nested more than 100 levels deep");
+  CHECK_THROWS_WITH(parse_json(" \n", "x.json"),
+                    "x.json: the file is empty, expected a JSON object");
+}

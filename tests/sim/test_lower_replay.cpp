@@ -138,3 +138,23 @@ TEST_CASE("collectives start together on all replicas and the owner alone steps"
   }
   CHECK(starts.size() == 3u * 8 * 3);
 }
+
+TEST_CASE("a run longer than 64 bits of nanoseconds is refused, not wrapped around",
+          "[lower][errors]") {
+  Costs costs;
+  costs.stages = {{.forward = kLongestOp, .backward = kLongestOp}};
+  CHECK_THROWS_WITH(lower(make({"gpipe", 1, 1'000'000}), costs),
+                    "gpipe: all ops one after another take 457 years, and a run has to stay below "
+                    "100; use shorter times or fewer "
+                    "micro-batches");
+}
+
+TEST_CASE("a schedule read back from its text replays the same under blocking groups",
+          "[lower][blocking]") {
+  const int d = GENERATE(4, 8, 12);
+  Costs costs = unit_costs(d, 1, 2, 0.125);
+  costs.comm = CommMode::kBlocking;
+  const Schedule amdp = make({"amdp", d, 2 * d, 3});
+  const Timeline again = replay(lower(parse_schedule(schedule_text(amdp), "a.txt"), costs));
+  CHECK(again.end == replay(lower(amdp, costs)).end);
+}

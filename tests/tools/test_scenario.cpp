@@ -273,6 +273,42 @@ TEST_CASE("pipeline ranks are placed with the data-parallel copies side by side"
       0);
 }
 
+TEST_CASE("copies inside a node reduce over its link, replicas across nodes over the network",
+          "[scenario][network]") {
+  const std::string network =
+      R"("nodes": 2, "gpus_per_node": 8, "intra": "nvlink3", "inter": "hdr200x8")";
+  const auto reduce_link = [&](const std::string& parallel, const std::string& schedule) {
+    for (const std::string& line :
+         run_schedule(read(gpt(parallel, network)), parse_schedule_spec(schedule)).assumptions) {
+      if (line.find("of nvlink3") != std::string::npos) return "nvlink3";
+      if (line.find("of hdr200x8") != std::string::npos) return "hdr200x8";
+    }
+    return "none";
+  };
+  CHECK(std::string(reduce_link(R"({"pipeline": 2})", "1f1b")) ==
+        "nvlink3");  // 8 copies side by side
+  CHECK(std::string(reduce_link(R"({"pipeline": 1})", "1f1b")) == "hdr200x8");  // 16 copies
+  CHECK(std::string(reduce_link(R"({"pipeline": 8})", "amdp")) ==
+        "hdr200x8");  // replicas on both nodes
+  CHECK_THAT(problems_of(
+                 gpt(R"({"pipeline": 4, "data": 3})",
+                     R"("nodes": 3, "gpus_per_node": 4, "intra": "nvlink3", "inter": "hdr200x8")")),
+             contains("parallel.data: 3 copies of a rank do not fill nodes of 4 GPUs evenly"));
+}
+
+TEST_CASE("two nodes need both links, explicit times or not", "[scenario][network][errors]") {
+  const auto text = [](const std::string& link) {
+    return R"({"model": {"stage_times": {"F": 1, "B": 2}}, "parallel": {"pipeline": 4}, "batch": {"microbatches": 8},
+               "cluster": {"gpu": "a800-sxm-80gb", "nodes": 2, "gpus_per_node": 2, )" +
+           link + "}}";
+  };
+  CHECK(problems_of(text(R"("intra": "nvlink3")")) ==
+        "s.json: missing field 'cluster.inter': which network joins the 2 nodes");
+  CHECK(problems_of(text(R"("inter": "hdr200x8")")) ==
+        "s.json: missing field 'cluster.intra': which link joins the GPUs of a node (or give "
+        "cluster.p2p)");
+}
+
 TEST_CASE("more activation after I than before is impossible", "[scenario][errors]") {
   CHECK_THAT(problems_of(R"({"model": {"stage_times": {"F": 1, "B": 2},
                              "stage_bytes": {"activation": 10, "activation_after_I": [4, 11]}},

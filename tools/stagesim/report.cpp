@@ -131,6 +131,19 @@ std::string microbatch_text(const Scenario& s) {
   return fmt::format("{} micro-batches per step", s.batch);
 }
 
+std::string replayed_text(const ScheduleResult& r) {
+  const Interval& interval = r.bubble.interval;
+  const std::string measured =
+      interval.kind == IntervalKind::kSteady
+          ? fmt::format(", {} of them measured, from the update of window {} to that of window {}",
+                        interval.last_window - interval.first_window, interval.first_window,
+                        interval.last_window)
+          : "";
+  return fmt::format("replayed: {}, {} window{} of {} micro-batch{}{}", r.name, r.shape.windows(),
+                     r.shape.windows() == 1 ? "" : "s", r.shape.window,
+                     r.shape.window == 1 ? "" : "es", measured);
+}
+
 }  // namespace
 
 std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<Attempt>& attempts) {
@@ -144,6 +157,9 @@ std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<At
       s.barrier
           ? "step barrier: all ranks wait for each other before the optimizer step (run.barrier)"
           : "step barrier: none (run.barrier false)");
+  for (const Attempt& attempt : attempts) {
+    if (attempt.run) lines.push_back(replayed_text(attempt.run->result));
+  }
   for (const Attempt& attempt : attempts) {
     if (!attempt.run) continue;
     for (const std::string& line : attempt.run->assumptions) {
