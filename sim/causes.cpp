@@ -15,6 +15,7 @@ Causes::Causes(const Timeline& timeline)
   const Activities& what = *timeline.what;
   const std::size_t tasks = what.size();
   lane_before_.assign(tasks, kNone);
+  lane_after_.assign(tasks, kNone);
   message_into_.assign(tasks, kNone);
   transfer_consumer_.assign(tasks, kNone);
   transfer_producer_.assign(tasks, kNone);
@@ -24,6 +25,7 @@ Causes::Causes(const Timeline& timeline)
     TaskId before = kNone;
     for (const TaskId t : order_.back()) {
       lane_before_[t] = before;
+      if (before != kNone) lane_after_[before] = t;
       before = t;
       index_.insert(what.op[t], t);
     }
@@ -91,16 +93,25 @@ std::vector<TaskId> Causes::candidates(TaskId t) const {
   if (is_transfer(what.op[t].kind)) {
     add(transfer_producer_[t]);
     add(lane_before_[t]);
-    add(lane_before_[transfer_consumer_[t]]);  // blocking: the receiver posts when that op is done
+    // blocking: the receiver posts when the op before its consumer is done, a late sender when the
+    // op after the producer is
+    TaskId posts = lane_before_[transfer_consumer_[t]];
+    while (posts != kNone && is_update_part(what.op[posts].kind)) posts = lane_before_[posts];
+    add(posts);
+    add(lane_after_[transfer_producer_[t]]);
     return found;
   }
   add(message_into_[t]);
   add(lane_before_[t]);
   for (const TaskId producer : producers(t)) add(producer);
-  // blocking: the previous op's own message holds the rank
-  if (const TaskId before = lane_before_[t];
-      before != kNone && before + 1 < what.size() && transfer_producer_[before + 1] == before) {
-    add(before + 1);
+  // blocking: the messages of the two ops before hold the rank (one may have been posted late); an
+  // update between them posts none
+  int ops = 0;
+  for (TaskId before = lane_before_[t];
+       before != kNone && ops < 2 && !is_update_part(what.op[t].kind);
+       before = lane_before_[before]) {
+    if (before + 1 < what.size() && transfer_producer_[before + 1] == before) add(before + 1);
+    ops += is_update_part(what.op[before].kind) ? 0 : 1;
   }
   if (group_of_[t] != kNone && what.op[t].kind != OpKind::kStep) {
     for (const TaskId partner : groups_[group_of_[t]]) {

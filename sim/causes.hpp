@@ -39,7 +39,7 @@ class Causes {
   const Timeline& timeline_;
   OpIndex index_;
   std::vector<std::vector<TaskId>> order_;
-  std::vector<TaskId> lane_before_, message_into_;
+  std::vector<TaskId> lane_before_, lane_after_, message_into_;
   std::vector<TaskId> transfer_consumer_, transfer_producer_;  // by task, kNone for others
   std::vector<std::vector<TaskId>> groups_;                    // partners in a collective
   std::vector<std::uint32_t> group_of_;                        // by task

@@ -1,4 +1,5 @@
 #include "sim/bubble.hpp"
+#include "sim/critical_path.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/runs.hpp"
 
@@ -55,6 +56,24 @@ TEST_CASE("waiting for partners, a barrier, a queue and a message are told apart
   // Equal ranks reach the barrier with nothing left to wait for but each other's phase: only ranks
   // that are ahead wait there.
   CHECK(cause(b, IdleCause::kBarrier) > 0);
+}
+
+TEST_CASE("under blocking groups every idle instant has a cause, and the critical path no hole",
+          "[bubble][blocking]") {
+  const auto [schedule, d] = GENERATE(table<std::string, int>({{"amdp", 4},
+                                                               {"amdp", 8},
+                                                               {"pipedream-2bw", 8},
+                                                               {"pipedream", 4},
+                                                               {"1f1b", 8},
+                                                               {"gpipe", 4}}));
+  Costs costs = unit_costs(d, 1, 1.75, 0.125);
+  costs.comm = CommMode::kBlocking;
+  costs.barrier = GENERATE(false, true);
+  costs.links[0].transfer_time.assign(std::size_t(d), units(0.5));
+  for (StageCosts& s : costs.stages) s.step = units(0.25), s.reduce = units(0.25);
+  const Timeline t = run({schedule, d, 2 * d, 3}, costs);
+  CHECK(cause(bubble(t, {}), IdleCause::kOther) == 0);
+  CHECK(critical_path(t).waiting == Nanos{0});
 }
 
 TEST_CASE("an in-flight limit that holds an op back shows as memory cap", "[bubble]") {
