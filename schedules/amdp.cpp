@@ -141,10 +141,11 @@ void check_shape(const ScheduleParams& params) {
   if (d != 2 && d % 4 != 0) {
     const int below = d / 4 * 4, above = below + 4;
     throw ShapeError(fmt::format(
-        "amdp: {} ranks do not work: d must be 2 or divisible by 4, because at any other d two ops "
+        "amdp: {} rank{} not work: d must be 2 or divisible by 4, because at any other d two ops "
         "of a rank fall into the same slot "
         "of the closed form (at d = 6 rank 0 would host stages 0, 2 and 3); use {} ranks",
-        d, below == 0 ? fmt::format("2 or {}", above) : fmt::format("{} or {}", below, above)));
+        d, d == 1 ? " does" : "s do",
+        below == 0 ? fmt::format("2 or {}", above) : fmt::format("{} or {}", below, above)));
   }
   if (params.window % d != 0) {
     const int below = params.window / d * d;

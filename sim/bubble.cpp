@@ -190,13 +190,12 @@ std::vector<Wait> waits(const Timeline& timeline) {
       free = std::max(free, timeline.end[t]);
     }
   }
-  std::size_t k = 0;
-  for (TaskId t = 0; t < timeline.what->size(); ++t) {
-    if (!is_transfer(timeline.what->op[t].kind)) continue;
-    const Nanos posted = timeline.end[timeline.what->transfers[k++].producer];
-    if (timeline.start[t] > posted)
+  for_each_transfer(*timeline.what, [&](TaskId t, const Transfer& transfer) {
+    const Nanos posted = timeline.end[transfer.producer];
+    if (timeline.start[t] > posted) {
       result[t] = {IdleCause::kLinkShared, timeline.start[t] - posted};
-  }
+    }
+  });
   return result;
 }
 

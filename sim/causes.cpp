@@ -31,15 +31,12 @@ Causes::Causes(const Timeline& timeline)
     }
   }
   std::vector<std::vector<TaskId>> on_link(what.lanes.size());
-  std::size_t k = 0;
-  for (TaskId t = 0; t < tasks; ++t) {
-    if (!is_transfer(what.op[t].kind)) continue;
-    const Transfer& transfer = what.transfers[k++];
+  for_each_transfer(what, [&](TaskId t, const Transfer& transfer) {
     message_into_[transfer.consumer] = t;
     transfer_consumer_[t] = transfer.consumer;
     transfer_producer_[t] = transfer.producer;
     on_link[what.lane[t]].push_back(t);
-  }
+  });
   for (std::vector<TaskId>& messages : on_link) {
     std::sort(messages.begin(), messages.end(), [&](TaskId a, TaskId b) {
       return std::tie(timeline.start[a], timeline.end[a], a) <

@@ -41,15 +41,12 @@ std::int64_t& of(Bytes& bytes, MemoryCategory c) { return bytes[static_cast<std:
 std::vector<std::vector<Change>> receive_changes(const Timeline& timeline) {
   const Activities& what = *timeline.what;
   std::vector<std::vector<Change>> result(static_cast<std::size_t>(what.shape.ranks));
-  std::size_t k = 0;
-  for (TaskId t = 0; t < what.size(); ++t) {
-    if (!is_transfer(what.op[t].kind)) continue;
-    const Transfer& transfer = what.transfers[k++];
-    if (transfer.bytes == 0) continue;
+  for_each_transfer(what, [&](TaskId t, const Transfer& transfer) {
+    if (transfer.bytes == 0) return;
     auto& changes = result[what.lane[transfer.consumer]];
     changes.push_back({timeline.start[t], transfer.bytes, 0, true});
     changes.push_back({timeline.end[transfer.consumer], -transfer.bytes, 0, true});
-  }
+  });
   return result;
 }
 

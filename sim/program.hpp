@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -38,6 +39,15 @@ struct Activities {
 
   TaskId size() const { return static_cast<TaskId>(op.size()); }
 };
+
+// Calls visit(task, transfer) for every message, in task order.
+template <typename Visit>
+void for_each_transfer(const Activities& what, Visit&& visit) {
+  std::size_t k = 0;
+  for (TaskId t = 0; t < what.size(); ++t) {
+    if (is_transfer(what.op[t].kind)) visit(t, what.transfers[k++]);
+  }
+}
 
 // One graph of tasks. Successors of t are next[first_next[t]] up to next[first_next[t + 1]].
 struct Program {
