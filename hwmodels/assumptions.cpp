@@ -50,8 +50,11 @@ std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile&
                               gpu.memory_gb_per_s.value, provenance_text(gpu.memory_efficiency)));
   lines.push_back(fmt::format("kernels: {} us between queued kernels ({})", gpu.kernel_us.value,
                               provenance_text(gpu.kernel_us)));
-  lines.push_back(fmt::format("launch: the host issues a kernel every {} us; an op is never faster",
-                              launch_us));
+  lines.push_back(fmt::format(
+      "launch: the host issues a kernel every {} us; an op is never faster ({})", launch_us,
+      launch_us == gpu.launch_us.value
+          ? provenance_text(gpu.launch_us.from, gpu.launch_us.source, gpu.launch_us.error)
+          : "overheads.launch_us, as given"));
   lines.push_back(attention_text(model));
   lines.push_back(fmt::format(
       "head: {} x {} on the last stage, cross entropy on fp32 logits in separate kernels (assumed)",

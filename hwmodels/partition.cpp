@@ -37,9 +37,20 @@ std::vector<int> balanced_layers(int layers, int stages, double first_extra, dou
   return result;
 }
 
-std::vector<int> balanced_layers(const Model& model, int stages) {
-  return balanced_layers(model.layers, stages, 0,
-                         head_forward_flops(model, 1) / layer_forward_flops(model, 1));
+std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
+                                 int microbatch, double launch_us) {
+  if (stages == 1) return {model.layers};
+  // Three stages of one layer tell what a layer, the embedding and the head take; stage times are
+  // affine in the number of layers.
+  Model probe = model;
+  probe.layers = 3;
+  const StageEstimate estimate = transformer_stages(probe, gpu, {{1, 1, 1}, microbatch}, launch_us);
+  const auto time = [&](std::size_t stage) {
+    return static_cast<double>(
+        (estimate.costs[stage].forward + estimate.costs[stage].backward).count());
+  };
+  return balanced_layers(model.layers, stages, (time(0) - time(1)) / time(1),
+                         (time(2) - time(1)) / time(1));
 }
 
 }  // namespace stagesim

@@ -44,8 +44,10 @@ LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& sta
 
 // layers / stages each. Throws InputError with the arithmetic when that does not divide.
 std::vector<int> even_layers(int layers, int stages);
-// Minimises the slowest stage, the head counted as its forward FLOPs in layers.
-std::vector<int> balanced_layers(const Model& model, int stages);
+// Minimises the slowest stage's forward + backward time, with the embedding and the head as they
+// cost.
+std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
+                                 int microbatch, double launch_us);
 // The same with the work beside the layers said in units of one layer.
 std::vector<int> balanced_layers(int layers, int stages, double first_extra, double last_extra);
 

@@ -184,8 +184,13 @@ std::vector<Wait> waits(const Timeline& timeline) {
       if (first && timeline.start[t] > free)
         pieces.push_back({free, timeline.start[t], IdleCause::kStartUp});
       if (!first) explain_gap(timeline, causes, t, free, pieces);
-      if (!pieces.empty())
-        result[t] = {pieces.back().cause, pieces.back().to - pieces.front().from};
+      Nanos longest{0};
+      for (const Piece& piece : pieces) {
+        result[t].length += piece.to - piece.from;
+        if (piece.to - piece.from <= longest) continue;
+        longest = piece.to - piece.from;
+        result[t].cause = piece.cause;
+      }
       first = false;
       free = std::max(free, timeline.end[t]);
     }

@@ -55,8 +55,8 @@ struct Bubble {
 // inside. Throws InputError if a steady interval names an update that some rank never makes.
 Bubble bubble(const Timeline& timeline, const Interval& interval);
 
-// What each task waited for after its rank was free: the cause of the last part of the gap and the
-// gap's length. Zero length: it did not wait. Transfers: the time queued for the link.
+// What each task waited for after its rank was free: the cause of the longest part of the gap and
+// the whole gap's length. Zero length: it did not wait. Transfers: the time queued for the link.
 struct Wait {
   IdleCause cause = IdleCause::kUpstreamForward;
   Nanos length{};

@@ -104,16 +104,32 @@ namespace {
 // Busy within 0.05 % of the mean: no rank stands out.
 bool is_even(const ScheduleResult& r) { return r.limiting.over_mean < 0.0005; }
 
+// "5.0 % (mostly barrier)": what share of the interval the ranks idle, and the cause of most of it.
+std::string idle_text(const ScheduleResult& r) {
+  std::array<double, kIdleCauses> by_cause{};
+  for (const RankIdle& rank : r.bubble.ranks) {
+    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += to_ms(rank.by_cause[c]);
+  }
+  const auto most = std::max_element(by_cause.begin(), by_cause.end());
+  if (*most == 0) return "0.0 %";
+  return fmt::format("{:.1f} % (mostly {})", 100 * r.bubble.bubble,
+                     text(static_cast<IdleCause>(most - by_cause.begin())));
+}
+
 std::string limit_line(const ScheduleResult& r) {
   const std::string share = fmt::format("{:.1f} % of the {} interval", 100 * r.limiting.busy_share,
                                         text(r.bubble.interval.kind));
   if (is_even(r))
     return fmt::format("{}: no stage stands out, every rank computes {}", r.name, share);
+  // A rank that has time to spare does not hold the others up, whatever its stage weighs.
+  const bool limits = r.limiting.busy_share > 0.85;
   std::string line =
-      fmt::format("{}: stage {} limits it; rank {} computes {}, {:.1f} % more than the mean rank",
-                  r.name, r.limiting.stage, r.limiting.rank, share, 100 * r.limiting.over_mean);
+      fmt::format("{}: stage {} {}; rank {} computes {}, {:.1f} % more than the mean rank", r.name,
+                  r.limiting.stage, limits ? "limits it" : "is the heaviest", r.limiting.rank,
+                  share, 100 * r.limiting.over_mean);
   if (r.shape.pipelines > 1)
     line += fmt::format("; that stage is spread over {} ranks", r.shape.pipelines);
+  if (r.bubble.bubble > 0.01) line += fmt::format("; idle {}", idle_text(r));
   return line;
 }
 
@@ -137,23 +153,24 @@ std::string behind_line(const ScheduleResult& spread, const ScheduleResult& sing
       is_even(single) ? "the stages are equal, so spreading them gains nothing"
                       : fmt::format(
                             "spreading takes the busiest rank from {:.1f} % to {:.1f} % above the "
-                            "mean, too little",
+                            "mean, which does not pay for the rest",
                             100 * single.limiting.over_mean, 100 * spread.limiting.over_mean);
   return fmt::format(
-      "{} is not ahead of {} here ({:.3f} against {:.3f} ms): {}; its order idles {:.1f} %, the "
-      "other {:.1f} %",
+      "{} is not ahead of {} here ({:.3f} against {:.3f} ms): {}; it idles {}, the other {}",
       spread.name, single.name, to_ms(spread.step_time), to_ms(single.step_time), gain,
-      100 * spread.bubble.bubble, 100 * single.bubble.bubble);
+      idle_text(spread), idle_text(single));
 }
 
 }  // namespace
 
 std::vector<std::string> verdict(const std::vector<ScheduleResult>& results) {
   std::vector<const ScheduleResult*> order;
+  order.reserve(results.size());
   for (const ScheduleResult& r : results) order.push_back(&r);
   std::stable_sort(order.begin(), order.end(),
                    [](const auto* a, const auto* b) { return a->step_time < b->step_time; });
   std::vector<std::string> lines;
+  lines.reserve(2 * results.size());
   for (const ScheduleResult* r : order) lines.push_back(limit_line(*r));
   // What decides for several pipelines: the fastest schedule that has them against those that have
   // one.

@@ -98,7 +98,11 @@ const Json* JsonFields::find(const std::string& key) {
 }
 
 void JsonFields::report(const std::string& key, const std::string& text) {
-  source_->problems->add("{}: {}", source_->where(path_of(key)), text);
+  // A field that two readers ask for is wrong once.
+  std::string line = fmt::format("{}: {}", source_->where(path_of(key)), text);
+  const std::vector<std::string>& known = source_->problems->lines();
+  if (std::find(known.begin(), known.end(), line) == known.end())
+    source_->problems->add_text(std::move(line));
 }
 
 void JsonFields::expect(const std::vector<std::string>& keys) {

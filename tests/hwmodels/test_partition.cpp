@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "hwmodels/stage_costs.hpp"
 #include "tests/support/catch.hpp"
@@ -37,12 +38,41 @@ TEST_CASE("no split of the layers has a faster slowest stage", "[hwmodels][parti
   CHECK(slowest(split) == best);
 }
 
-TEST_CASE("a model's head is counted by its FLOPs in layers", "[hwmodels][partition]") {
-  // V / (12 h (1 + s/(6h))) = 3.5 layers for GPT-2's vocabulary on h = 1024, s = 1024.
-  const Model model{
-      .name = "m", .layers = 24, .hidden = 1024, .heads = 16, .vocab = 50257, .seq = 1024};
-  CHECK(balanced_layers(model, 4) == Layers{7, 7, 7, 3});
-  CHECK(balanced_layers(model, 1) == Layers{24});
+TEST_CASE("balanced by stage times: moving a layer between any two stages never helps",
+          "[hwmodels][partition]") {
+  const Model gpt{
+      .name = "gpt", .layers = 48, .hidden = 1600, .heads = 25, .vocab = 50257, .seq = 1024};
+  const Model llama{.name = "llama",
+                    .layers = 32,
+                    .hidden = 4096,
+                    .heads = 32,
+                    .kv_heads = 8,
+                    .ffn = 14336,
+                    .vocab = 128256,
+                    .seq = 8192,
+                    .flash = true,
+                    .gated = true};
+  for (const auto& [model, gpu_name, micro] :
+       {std::tuple(gpt, "a800-sxm-80gb", 4), std::tuple(llama, "h100-sxm-80gb", 1)}) {
+    const GpuProfile& gpu = gpu_profile(gpu_name);
+    const auto slowest = [&, &model = model, &micro = micro](const Layers& layers) {
+      Nanos worst{0};
+      for (const StageCosts& c : transformer_stages(model, gpu, {layers, micro}, 6).costs)
+        worst = std::max(worst, c.forward + c.backward);
+      return worst;
+    };
+    const Layers split = balanced_layers(model, gpu, 8, micro, 6);
+    CHECK(std::accumulate(split.begin(), split.end(), 0) == model.layers);
+    for (std::size_t from = 0; from < 8; ++from) {
+      for (std::size_t to = 0; to < 8; ++to) {
+        Layers moved = split;
+        if (from == to || moved[from] == 0) continue;
+        --moved[from], ++moved[to];
+        CHECK(slowest(split) <= slowest(moved));
+      }
+    }
+  }
+  CHECK(balanced_layers(gpt, gpu_profile("a800-sxm-80gb"), 1, 4, 6) == Layers{48});
 }
 
 TEST_CASE("even layers divide or say what is left over", "[hwmodels][partition][errors]") {

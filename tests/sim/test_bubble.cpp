@@ -93,13 +93,13 @@ TEST_CASE("a steady interval that does not exist is refused", "[bubble][errors]"
                     "no steady interval: rank 0 has no update of window 3");
 }
 
-TEST_CASE("what an op waited for: length and last cause", "[bubble]") {
+TEST_CASE("what an op waited for: length and the cause of most of it", "[bubble]") {
   const Timeline t = run({"1f1b", 2, 2}, unit_costs(2, 1, 2, 0.5));
   const std::vector<Wait> w = waits(t);
   const auto of = [&](int rank, std::size_t i) { return w[order_of_rank(t, rank)[i]]; };
   CHECK(of(0, 0).length == Nanos(0));
   CHECK(of(1, 0).cause == IdleCause::kStartUp);
   CHECK(in_units(of(1, 0).length) == 1.5);
-  CHECK(of(0, 2).cause == IdleCause::kTransfer);  // B0: gradient ends at 4.5, arrives at 5
+  CHECK(of(0, 2).cause == IdleCause::kDownstreamGradient);  // B0: until 4.5, then 0.5 on its way
   CHECK(in_units(of(0, 2).length) == 3);
 }

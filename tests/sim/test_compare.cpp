@@ -48,7 +48,7 @@ TEST_CASE("with equal stages the verdict says that AMDP is not ahead, with both 
   CHECK(lines.back() ==
         "amdp is not ahead of pipedream-2bw here (0.025 against 0.024 ms): the stages are equal, "
         "so spreading them gains "
-        "nothing; its order idles 4.0 %, the other 0.0 %");
+        "nothing; it idles 4.0 % (mostly downstream gradient), the other 0.0 %");
 }
 
 TEST_CASE("with a heavy last stage the verdict names it and what spreading it gains", "[compare]") {

@@ -305,7 +305,8 @@ TEST_CASE("two nodes need both links, explicit times or not", "[scenario][networ
   CHECK(problems_of(text(R"("intra": "nvlink3")")) ==
         "s.json: missing field 'cluster.inter': which network joins the 2 nodes");
   CHECK(problems_of(text(R"("inter": "hdr200x8")")) ==
-        "s.json: missing field 'cluster.intra': which link joins the GPUs of a node (or give "
+        "s.json: missing field 'cluster.intra': which link joins the GPUs of a node (nvlink3; or "
+        "give "
         "cluster.p2p)");
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("the op list has a row per op in the order it ran, then the transfers"
                                     kHeader,
                                     "F,0,0,0,0,0,0,10,0,,,,0,,",
                                     "F,0,0,0,1,0,10,20,0,,,,0,0F0@0,",
-                                    "B,0,0,0,0,0,60,80,0,0,0,transfer in flight,40,1SEND_B0@0,",
+                                    "B,0,0,0,0,0,60,80,0,0,0,downstream gradient,40,1SEND_B0@0,",
                                     "F,1,0,1,0,0,15,30,0,,,start-up,15,0SEND_F0@0,",
                                     "B,1,0,1,0,0,30,55,0,0,0,,0,1F0@0,",
                                     "F,1,0,1,1,0,55,70,0,,,,0,1B0@0,",

@@ -75,6 +75,14 @@ const LinkProfile* named_link(JsonFields& cluster, const char* key, const Scenar
   }
 }
 
+std::string link_names(const Scenario& s) {
+  std::vector<std::string> names;
+  if (s.gpu != nullptr) {
+    for (const LinkProfile& link : s.gpu->links) names.push_back(link.name);
+  }
+  return names.empty() ? "a profile" : fmt::format("{}", fmt::join(names, ", "));
+}
+
 }  // namespace
 
 void read_links(JsonFields& cluster, Scenario& s) {
@@ -87,9 +95,9 @@ void read_links(JsonFields& cluster, Scenario& s) {
   if (several && (s.model || within != nullptr || between != nullptr)) {
     if (within == nullptr) {
       source.problems->add(
-          "{}: missing field 'cluster.intra': which link joins the GPUs of a node (or give "
+          "{}: missing field 'cluster.intra': which link joins the GPUs of a node ({}; or give "
           "cluster.p2p)",
-          source.file);
+          source.file, link_names(s));
     }
     if (s.nodes > 1 && between == nullptr) {
       source.problems->add("{}: missing field 'cluster.inter': which network joins the {} nodes",

@@ -92,7 +92,8 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
                       ? ""
                       : "; the optimizer step takes no time (model.update_time not given)"));
   s.assumptions.push_back(
-      "collectives of the update: no time (explicit stage_times bring no byte counts for them)");
+      "collectives of the update, data-parallel ones included: no time (not modelled with explicit "
+      "stage_times)");
 }
 
 void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& overheads,
@@ -118,7 +119,7 @@ void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& ove
         plan.layers.push_back(static_cast<int>(n));
       }
     } else if (partition.one_of("layers", {"even", "balanced"}, "even") == "balanced") {
-      plan.layers = balanced_layers(*s.model, s.ranks);
+      plan.layers = balanced_layers(*s.model, *s.gpu, s.ranks, micro, launch);
     } else {
       plan.layers = even_layers(s.model->layers, s.ranks);
     }
