@@ -172,6 +172,14 @@ Bubble bubble(const Timeline& timeline, const Interval& interval) {
   return result;
 }
 
+std::array<double, kIdleCauses> idle_ms_by_cause(const Bubble& bubble) {
+  std::array<double, kIdleCauses> total{};
+  for (const RankIdle& rank : bubble.ranks) {
+    for (std::size_t c = 0; c < kIdleCauses; ++c) total[c] += to_ms(rank.by_cause[c]);
+  }
+  return total;
+}
+
 std::vector<Wait> waits(const Timeline& timeline) {
   std::vector<Wait> result(timeline.what->size());
   const Causes causes(timeline);

@@ -55,6 +55,9 @@ struct Bubble {
 // inside. Throws InputError if a steady interval names an update that some rank never makes.
 Bubble bubble(const Timeline& timeline, const Interval& interval);
 
+// ms over all ranks; a double, because the sum of many ranks may not fit 64 bits of nanoseconds.
+std::array<double, kIdleCauses> idle_ms_by_cause(const Bubble& bubble);
+
 // What each task waited for after its rank was free: the cause of the longest part of the gap and
 // the whole gap's length. Zero length: it did not wait. Transfers: the time queued for the link.
 struct Wait {

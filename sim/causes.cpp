@@ -103,10 +103,9 @@ std::vector<TaskId> Causes::candidates(TaskId t) const {
   for (const TaskId producer : producers(t)) add(producer);
   // blocking: the messages of the two ops before hold the rank (one may have been posted late); an
   // update between them posts none
-  int ops = 0;
-  for (TaskId before = lane_before_[t];
-       before != kNone && ops < 2 && !is_update_part(what.op[t].kind);
-       before = lane_before_[before]) {
+  const bool update = is_update_part(what.op[t].kind);
+  TaskId before = update ? kNone : lane_before_[t];
+  for (int ops = 0; before != kNone && ops < 2; before = lane_before_[before]) {
     if (before + 1 < what.size() && transfer_producer_[before + 1] == before) add(before + 1);
     ops += is_update_part(what.op[before].kind) ? 0 : 1;
   }

@@ -106,10 +106,7 @@ bool is_even(const ScheduleResult& r) { return r.limiting.over_mean < 0.0005; }
 
 // "5.0 % (mostly barrier)": what share of the interval the ranks idle, and the cause of most of it.
 std::string idle_text(const ScheduleResult& r) {
-  std::array<double, kIdleCauses> by_cause{};
-  for (const RankIdle& rank : r.bubble.ranks) {
-    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += to_ms(rank.by_cause[c]);
-  }
+  const std::array<double, kIdleCauses> by_cause = idle_ms_by_cause(r.bubble);
   const auto most = std::max_element(by_cause.begin(), by_cause.end());
   if (*most == 0) return "0.0 %";
   return fmt::format("{:.1f} % (mostly {})", 100 * r.bubble.bubble,

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/schedule.hpp"
+#include "sim/op.hpp"
 
 namespace stagesim {
 

@@ -1,38 +1,6 @@
 #include "sim/schedule.hpp"
 
-#include <fmt/format.h>
-
 namespace stagesim {
-
-std::string_view text(OpKind kind) {
-  switch (kind) {
-    case OpKind::kForward:
-      return "F";
-    case OpKind::kBackward:
-      return "B";
-    case OpKind::kInputGrad:
-      return "I";
-    case OpKind::kWeightGrad:
-      return "W";
-    case OpKind::kUpdate:
-      return "U";
-    case OpKind::kReduce:
-      return "REDUCE";
-    case OpKind::kBarrier:
-      return "BARRIER";
-    case OpKind::kStep:
-      return "STEP";
-    case OpKind::kBroadcast:
-      return "BCAST";
-    case OpKind::kSendForward:
-      return "SEND_F";
-    case OpKind::kSendBackward:
-      return "SEND_B";
-    case OpKind::kJoin:
-      return "JOIN";
-  }
-  return "?";
-}
 
 std::string_view text(VersionRule rule) {
   switch (rule) {
@@ -79,12 +47,6 @@ std::vector<std::vector<HostedStage>> hosted_stages(const Shape& shape) {
     }
   }
   return hosted;
-}
-
-std::string cell_text(const Op& op, int pipelines) {
-  std::string cell = fmt::format("{}{}{}", op.stage, text(op.kind), op.microbatch);
-  if (pipelines > 1) cell += fmt::format("@{}", op.pipeline);
-  return cell;
 }
 
 }  // namespace stagesim

@@ -6,44 +6,9 @@
 #include <vector>
 
 #include "sim/base/error.hpp"
+#include "sim/op.hpp"
 
 namespace stagesim {
-
-// What a rank does (schedules hold F, B, I, W, U) and what lowering makes of it.
-enum class OpKind : std::uint8_t {
-  kForward,
-  kBackward,     // input and weight gradient together
-  kInputGrad,    // I: the first half of a split backward
-  kWeightGrad,   // W: the second half
-  kUpdate,       // U: shorthand, `microbatch` is the window; lowering expands it into the next four
-  kReduce,       // gradients of one stage, among the replicas of that stage
-  kBarrier,      // all ranks wait for each other (global gradient norm)
-  kStep,         // the optimizer
-  kBroadcast,    // new weights from the owner to the other replicas
-  kSendForward,  // an activation on its way to the next stage
-  kSendBackward,  // a gradient on its way to the previous stage
-  kJoin,          // zero-length meeting point of several ranks, on no rank's lane
-};
-inline constexpr int kOpKinds = 12;
-
-// "F", "SEND_F", … as PyTorch's pipelining tools write them.
-std::string_view text(OpKind kind);
-constexpr bool is_transfer(OpKind k) {
-  return k == OpKind::kSendForward || k == OpKind::kSendBackward;
-}
-constexpr bool is_gradient(OpKind k) { return k == OpKind::kBackward || k == OpKind::kInputGrad; }
-constexpr bool is_update_part(OpKind k) { return k >= OpKind::kUpdate && k <= OpKind::kBroadcast; }
-// Time that counts as work of the rank; everything else a rank spends is idle with a cause.
-constexpr bool is_busy(OpKind k) { return k <= OpKind::kWeightGrad || k == OpKind::kStep; }
-
-// Micro-batches are numbered over the whole run and each belongs to one pipeline.
-struct Op {
-  std::int32_t microbatch = 0;  // of an update: the window
-  std::uint16_t stage = 0;
-  std::uint16_t pipeline = 0;
-  OpKind kind = OpKind::kForward;
-  friend bool operator==(const Op&, const Op&) = default;
-};
 
 // Which weights B uses, and what a stage must keep for it (DESIGN "Versions").
 enum class VersionRule : std::uint8_t {
@@ -106,9 +71,6 @@ struct Schedule {
   // them, but in the next one (AMDP's preloaded forwards). A trailing + in the text form.
   std::vector<Op> late_sends{};
 };
-
-// "2F0", "1W3", "3B7@1" where there are several pipelines.
-std::string cell_text(const Op& op, int pipelines);
 
 // Two lines of header, then one line of cells per rank. parse_schedule reads it back to an equal
 // Schedule (fixed dispatch only) or throws InputError with line, column and token of every problem.

@@ -46,10 +46,9 @@ json stages_json(const ScheduleResult& r) {
 
 json schedule_json(const ScheduleResult& r) {
   json idle, path;
+  const std::array<double, kIdleCauses> by_cause = idle_ms_by_cause(r.bubble);
   for (std::size_t c = 0; c < kIdleCauses; ++c) {
-    double total = 0;
-    for (const RankIdle& rank : r.bubble.ranks) total += to_ms(rank.by_cause[c]);
-    idle[std::string(text(static_cast<IdleCause>(c)))] = total;
+    idle[std::string(text(static_cast<IdleCause>(c)))] = by_cause[c];
   }
   for (std::size_t k = 0; k < r.critical_path.by_kind.size(); ++k) {
     const Nanos time = r.critical_path.by_kind[k];

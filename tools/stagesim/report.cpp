@@ -4,6 +4,7 @@
 #include <fmt/ostream.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "traces/result_json.hpp"
 
@@ -102,12 +103,8 @@ void print_memory(std::ostream& out, const ScheduleResult& r) {
 }
 
 void print_idle(std::ostream& out, const ScheduleResult& r) {
-  double total = 0;
-  std::array<double, kIdleCauses> by_cause{};  // ms over all ranks
-  for (const RankIdle& rank : r.bubble.ranks) {
-    total += to_ms(rank.idle);
-    for (std::size_t c = 0; c < kIdleCauses; ++c) by_cause[c] += to_ms(rank.by_cause[c]);
-  }
+  const std::array<double, kIdleCauses> by_cause = idle_ms_by_cause(r.bubble);
+  const double total = std::accumulate(by_cause.begin(), by_cause.end(), 0.0);
   std::string causes;
   for (std::size_t c = 0; c < kIdleCauses; ++c) {
     if (by_cause[c] == 0 || by_cause[c] < kShownShare * total) continue;
