@@ -217,7 +217,7 @@ void print_report(std::ostream& out, const Scenario& s, const std::vector<Attemp
   }
   fmt::print(
       out,
-      "\nwords: step = time for one batch; bubble = idle / (ranks x interval), over ideal = "
+      "\nwords: step = time for one batch; bubble = idle / (ranks x interval), /ideal = "
       "idle / busy; interval wall = first start to last\n"
       "  end, steady = each rank's own span between updates; @n = rank n; acts = "
       "micro-batches held at once by the worst rank, in stages;\n"
