@@ -94,10 +94,16 @@ int window_of(const ScheduleInfo& info, const ScheduleParams& params) {
   return params.window > 0 ? params.window : info.window(params);
 }
 
+int virtual_stages_of(const ScheduleInfo& info, const ScheduleParams& params) {
+  check_options(info, params);
+  return info.virtual_stages == nullptr ? 1 : info.virtual_stages(params);
+}
+
 void check_run_size(const ScheduleInfo& info, const ScheduleParams& params, std::int64_t windows) {
   // In double: the products of what a user may type do not fit 64 bits.
   const double microbatches = static_cast<double>(params.window) * static_cast<double>(windows);
-  const double cells = 2 * microbatches * params.ranks;
+  const double stages = static_cast<double>(params.ranks) * virtual_stages_of(info, params);
+  const double cells = 2 * microbatches * stages;
   if (cells <= static_cast<double>(kMostActivities) / 2) return;
   throw InputError(fmt::format(
       "{}: {} ranks x {:.0f} micro-batches ({} windows of {}) are {:.4g} ops and about as many "

@@ -25,6 +25,17 @@ struct ScheduleOption {
   std::string_view name, values, fallback, meaning;
 };
 
+// What a paper or a derivation says about a schedule of equal stages, to stand beside what the
+// replay finds. Times in units of the stage's own.
+struct EqualStages {
+  double forward = 0, backward = 0, input_grad = 0, weight_grad = 0, pair = 0;
+};
+struct ClosedForm {
+  std::string_view quantity;  // "wall", "span"
+  std::string_view formula, source;
+  double value = 0;
+};
+
 // One row per schedule. A generator is a pure function of its parameters; it may look at costs
 // (null when there are none). Throws InputError for shapes the schedule does not allow, with the
 // arithmetic.
@@ -36,6 +47,12 @@ struct ScheduleInfo {
   std::vector<ScheduleOption> options;
   int (*window)(const ScheduleParams&);  // micro-batches per update when the user names none
   Schedule (*generate)(const ScheduleParams&, const Costs*);
+  // Stages per rank of one pipeline; null: 1.
+  int (*virtual_stages)(const ScheduleParams&) = nullptr;
+  // The most micro-batches that a rank holds at once, in stages, between F and B (or W) of one
+  // step; null: the whole batch.
+  int (*most_activations)(const ScheduleParams&, int rank) = nullptr;
+  std::vector<ClosedForm> (*closed_forms)(const ScheduleParams&, const EqualStages&) = nullptr;
 };
 
 // In the order that lists and help show.
@@ -51,6 +68,9 @@ Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params,
 // Throws InputError when so many windows are more than a program can hold; params.window must be
 // settled.
 void check_run_size(const ScheduleInfo& info, const ScheduleParams& params, std::int64_t windows);
+
+// Stages per rank of one pipeline that this schedule has with these parameters.
+int virtual_stages_of(const ScheduleInfo& info, const ScheduleParams& params);
 
 // The window that make_schedule will use.
 int window_of(const ScheduleInfo& info, const ScheduleParams& params);

@@ -55,7 +55,8 @@ struct Piece {
 };
 
 // Cuts the gap [from, start of t) at the moments that mattered: the producer's end, the link's
-// acceptance, the arrival. What is left over after the data was there was a limit on dispatch.
+// acceptance, the arrival. An overlapped pair is explained by the half that it waited for longer.
+// What is left over after the data was there was a limit on dispatch.
 void explain_gap(const Timeline& timeline, const Causes& causes, TaskId t, Nanos from,
                  std::vector<Piece>& pieces) {
   const Nanos to = timeline.start[t];
@@ -67,6 +68,8 @@ void explain_gap(const Timeline& timeline, const Causes& causes, TaskId t, Nanos
       from = until;
     }
   };
+  const TaskId op = t;
+  t = causes.waited_for(t);
   const OpKind kind = timeline.what->op[t].kind;
   if (kind == OpKind::kBarrier) return cut(to, IdleCause::kBarrier);
   if (is_update_part(kind)) return cut(to, IdleCause::kReduceBroadcast);
@@ -86,7 +89,7 @@ void explain_gap(const Timeline& timeline, const Causes& causes, TaskId t, Nanos
       if (away) cut(to, IdleCause::kTransfer);  // a timeline without messages: it was on its way
     }
   }
-  if (const auto freed = causes.predecessor(t);
+  if (const auto freed = causes.predecessor(op);
       freed && is_transfer(timeline.what->op[*freed].kind) && timeline.end[*freed] == to) {
     cut(to, IdleCause::kTransfer);  // held until its own message was taken
   }
@@ -159,9 +162,12 @@ Bubble bubble(const Timeline& timeline, const Interval& interval) {
     for (const Piece& piece : idle_pieces(timeline, causes, r))
       add_idle(piece.from, piece.to, piece.cause);
     add_idle(std::max(last, rank.interval.start), rank.interval.end, IdleCause::kDrain);
+    Nanos counted = first;  // the two halves of a pair are busy once
     for (const TaskId t : order) {
-      if (is_busy(timeline.what->op[t].kind))
-        rank.busy += inside(timeline.start[t], timeline.end[t]);
+      if (!is_busy(timeline.what->op[t].kind)) continue;
+      const Nanos from = std::max(counted, timeline.start[t]);
+      if (timeline.end[t] > from) rank.busy += inside(from, timeline.end[t]);
+      counted = std::max(counted, timeline.end[t]);
     }
     idle += static_cast<double>(rank.idle.count());
     busy += static_cast<double>(rank.busy.count());

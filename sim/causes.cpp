@@ -81,8 +81,25 @@ std::vector<TaskId> Causes::producers(TaskId t) const {
   return found;
 }
 
+TaskId Causes::start_of_pair(TaskId t) const {
+  const bool second = timeline_.what->op[t].pair == PairPart::kBackward;
+  return second && lane_before_[t] != kNone ? lane_before_[t] : t;
+}
+
+TaskId Causes::waited_for(TaskId t) const {
+  if (timeline_.what->op[t].pair != PairPart::kForward || lane_after_[t] == kNone) return t;
+  const auto ready = [&](TaskId half) {
+    Nanos at{0};
+    if (message_into_[half] != kNone) at = timeline_.end[message_into_[half]];
+    for (const TaskId producer : producers(half)) at = std::max(at, timeline_.end[producer]);
+    return at;
+  };
+  return ready(lane_after_[t]) > ready(t) ? lane_after_[t] : t;
+}
+
 std::vector<TaskId> Causes::candidates(TaskId t) const {
   const Activities& what = *timeline_.what;
+  t = start_of_pair(t);
   std::vector<TaskId> found;
   const auto add = [&](TaskId c) {
     if (c != kNone && c != t) found.push_back(c);
@@ -101,6 +118,10 @@ std::vector<TaskId> Causes::candidates(TaskId t) const {
   add(message_into_[t]);
   add(lane_before_[t]);
   for (const TaskId producer : producers(t)) add(producer);
+  if (what.op[t].pair == PairPart::kForward && lane_after_[t] != kNone) {
+    add(message_into_[lane_after_[t]]);
+    for (const TaskId producer : producers(lane_after_[t])) add(producer);
+  }
   // blocking: the messages of the two ops before hold the rank (one may have been posted late); an
   // update between them posts none
   const bool update = is_update_part(what.op[t].kind);

@@ -23,6 +23,8 @@ class Causes {
   std::optional<TaskId> message_into(TaskId t) const { return maybe(message_into_[t]); }
   // The op of another task that t needs data from (never one it has only as a message's producer).
   std::vector<TaskId> producers(TaskId t) const;
+  // Of an overlapped pair: the half whose inputs came last; t itself otherwise.
+  TaskId waited_for(TaskId t) const;
   // Everything t may have waited for, most telling first; see predecessor().
   std::vector<TaskId> candidates(TaskId t) const;
   // The one that freed t: the latest to end that ended by t's start; none at the very start.
@@ -32,6 +34,8 @@ class Causes {
   static std::optional<TaskId> maybe(TaskId t) {
     return t == OpIndex::kNone ? std::nullopt : std::optional<TaskId>(t);
   }
+  // The forward that t runs jointly with, if t is the backward of a pair.
+  TaskId start_of_pair(TaskId t) const;
   // When t stops holding back its successor `next`: a link is free before the message arrives.
   Nanos released(TaskId t, TaskId next) const;
   void group_collectives();

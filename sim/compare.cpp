@@ -37,7 +37,8 @@ LimitingStage limiting_stage(const Timeline& timeline, const Bubble& bubble) {
   for (const TaskId t : order_of_rank(timeline, limit.rank)) {
     const Op& op = timeline.what->op[t];
     if (!is_busy(op.kind) || op.kind == OpKind::kStep) continue;
-    time[op.stage] += to_ms(timeline.duration(t));
+    const double share = op.pair == PairPart::kNone ? 1 : 0.5;  // a pair is the work of two stages
+    time[op.stage] += share * to_ms(timeline.duration(t));
     count[op.stage] += op.kind == OpKind::kForward ? 1 : 0;
   }
   double worst = -1;

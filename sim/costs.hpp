@@ -20,8 +20,9 @@ struct StageCosts {
 struct StageBytes {
   std::int64_t activation = 0;          // of one micro-batch, from F until B (or W)
   std::int64_t activation_after_i = 0;  // the part that stays until W
-  std::int64_t message = 0;  // activation sent on to the next stage; the gradient back is as big
-  std::int64_t weights = 0;  // one version
+  std::int64_t checkpoint = 0;  // under recompute: what F leaves of its activation until B or I
+  std::int64_t message = 0;     // activation sent on to the next stage; the gradient back is as big
+  std::int64_t weights = 0;     // one version
   std::int64_t gradients = 0;
   std::int64_t optimizer = 0;  // before sharding
   std::int64_t workspace = 0;  // scratch that the stage needs while it runs
@@ -44,12 +45,22 @@ enum class CommMode : std::uint8_t {
 // Everything that decides how long a Schedule takes. Independent of hardware models and of JSON.
 struct Costs {
   std::vector<StageCosts> stages;
+  // [s]: an overlapped pair whose forward is of stage s; empty: as long as F and B one after
+  // another
+  std::vector<Nanos> pair{};
+  // [i mod size]: micro-batch i relative to the one that the costs are of; empty: all the same
+  std::vector<double> microbatch_scale{};
   std::vector<LinkClass> links{{}};  // [0] within a node, [1] between nodes when there are several
   std::vector<std::int64_t> message_bytes;  // [s]: what transfer_time[s] carries; empty: not known
   int ranks_per_node = 0;                   // 0: all ranks on one node
   CommMode comm = CommMode::kOverlapped;
   bool barrier = false;  // all ranks wait between reduce and optimizer step
 
+  double scale_of(int microbatch) const {
+    return microbatch_scale.empty()
+               ? 1
+               : microbatch_scale[static_cast<std::size_t>(microbatch) % microbatch_scale.size()];
+  }
   std::size_t link_class(int from_rank, int to_rank) const {
     return ranks_per_node == 0 || from_rank / ranks_per_node == to_rank / ranks_per_node ? 0 : 1;
   }

@@ -30,7 +30,8 @@ CriticalPath critical_path(const Timeline& timeline) {
     const Nanos until = end_of_path ? timeline.end[t] : timeline.start[path.tasks[i + 1]];
     // A message's link is handed on before it arrives: then only that part is on the path.
     const Nanos on_path = std::min(timeline.end[t], until) - timeline.start[t];
-    path.by_kind[static_cast<std::size_t>(what.op[t].kind)] += on_path;
+    const OpKind kind = what.op[t].pair == PairPart::kNone ? what.op[t].kind : OpKind::kPair;
+    path.by_kind[static_cast<std::size_t>(kind)] += on_path;
     path.waiting += until - timeline.start[t] - on_path;
   }
   path.length = path.waiting;

@@ -8,6 +8,7 @@ Dependencies dependencies(const Op& op, int stages) {
     Dependency& d = result.items[result.count++];
     d.op = op;
     d.op.kind = kind;
+    d.op.pair = PairPart::kNone;
     d.op.stage = static_cast<std::uint16_t>(stage);
     d.kind = why;
   };
@@ -31,6 +32,7 @@ Dependencies dependencies(const Op& op, int stages) {
     case OpKind::kSendForward:
     case OpKind::kSendBackward:
     case OpKind::kJoin:
+    case OpKind::kPair:
       break;
   }
   return result;

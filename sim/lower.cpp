@@ -1,6 +1,7 @@
 #include "sim/lower.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/lowering.hpp"
 
@@ -68,9 +69,27 @@ Nanos duration(const Lowering& l, const Op& op) {
     case OpKind::kSendForward:
     case OpKind::kSendBackward:
     case OpKind::kJoin:
+    case OpKind::kPair:
       return Nanos{0};
   }
   return Nanos{0};
+}
+
+Nanos scaled(const Lowering& l, const Op& op, Nanos time) {
+  const double scale = l.costs.scale_of(op.microbatch);
+  if (scale == 1) return time;
+  return rounded_nanos(scale * static_cast<double>(time.count()));
+}
+
+Nanos compute_time(const Lowering& l, const Op& op) { return scaled(l, op, duration(l, op)); }
+
+// Of a pair: as stated, or as long as its two halves one after the other.
+Nanos pair_time(const Lowering& l, const Op& forward, const Op& backward) {
+  const Nanos apart = compute_time(l, forward) + compute_time(l, backward);
+  if (l.costs.pair.empty()) return apart;
+  const Nanos stated = l.costs.pair.at(forward.stage);
+  // Halves of unequal size: as much longer or shorter as they would be apart.
+  return (scaled(l, forward, stated) + scaled(l, backward, stated)) / 2;
 }
 
 TaskId add(Lowering& l, const Op& op, LaneId lane, Nanos length) {
@@ -88,8 +107,11 @@ void add_transfer(Lowering& l, const Op& producer, int from, int to) {
   message.kind = producer.kind == OpKind::kForward ? OpKind::kSendForward : OpKind::kSendBackward;
   const Nanos time = link.transfer_time.empty() ? link.latency : link.transfer_time.at(boundary);
   STAGESIM_CHECK(time >= link.latency);
-  add(l, message, l.links.at({from, to}), time);
-  const std::int64_t bytes = l.costs.message_bytes.empty() ? 0 : l.costs.message_bytes.at(boundary);
+  // The latency does not grow with the message.
+  add(l, message, l.links.at({from, to}), link.latency + scaled(l, producer, time - link.latency));
+  const std::int64_t bytes = std::llround(
+      l.costs.scale_of(producer.microbatch) *
+      static_cast<double>(l.costs.message_bytes.empty() ? 0 : l.costs.message_bytes.at(boundary)));
   l.what->transfers.push_back({l.what->size() - 2, kNoTask, bytes});
 }
 
@@ -149,7 +171,13 @@ void make_tasks(Lowering& l) {
         i = add_update(l, r, ops, i);
         continue;
       }
-      l.index.insert(ops[i], add(l, ops[i], static_cast<LaneId>(r), duration(l, ops[i])));
+      Nanos time = compute_time(l, ops[i]);
+      if (ops[i].pair == PairPart::kForward) time = pair_time(l, ops[i], ops[i + 1]);
+      if (ops[i].pair == PairPart::kBackward) time = Nanos{0};  // its forward takes all of it
+      const TaskId task = add(l, ops[i], static_cast<LaneId>(r), time);
+      l.index.insert(ops[i], task);
+      if (ops[i].pair == PairPart::kBackward)
+        l.program.pairs.push_back({l.index.find(ops[i - 1]), task});
       if (const int to = receiver(l, ops[i]); to >= 0) add_transfer(l, ops[i], r, to);
       ++i;
     }

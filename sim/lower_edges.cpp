@@ -37,8 +37,9 @@ TaskId blocking_edges(const Lowering& l, TaskId before, TaskId late, TaskId t, E
   return kNoTask;
 }
 
-// Inputs come by message; blocking receivers post theirs when the op before is done.
-void data_edges(const Lowering& l, TaskId op_before, TaskId t, EdgeSink& edge) {
+// Inputs of t come by message to `starts`, which is t or the task of the pair that runs for both;
+// blocking receivers post theirs when the op before is done.
+void data_edges(const Lowering& l, TaskId op_before, TaskId t, TaskId starts, EdgeSink& edge) {
   const Op op = l.what->op[t];
   for (const Dependency& d : dependencies(op, l.shape.stages)) {
     const TaskId producer = l.index.find(d.op);
@@ -49,7 +50,7 @@ void data_edges(const Lowering& l, TaskId op_before, TaskId t, EdgeSink& edge) {
     }
     const TaskId message = l.transfer_of(producer);
     STAGESIM_CHECK(message != kNoTask);
-    edge(message, t);
+    edge(message, starts);
     if (l.costs.comm == CommMode::kBlocking && op_before != kNoTask) edge(op_before, message);
   }
 }
@@ -58,6 +59,7 @@ void data_edges(const Lowering& l, TaskId op_before, TaskId t, EdgeSink& edge) {
 void for_each_edge(const Lowering& l, EdgeSink& edge) {
   for (int r = 0; r < l.shape.ranks; ++r) {
     TaskId before = kNoTask, op_before = kNoTask;  // the latter is no part of an update
+    TaskId pair = kNoTask, before_pair = kNoTask;  // the forward of the pair that is open
     TaskId late = kNoTask;                         // a message that the next group takes along
     const TaskId end = l.what->first_of_rank[static_cast<std::size_t>(r) + 1];
     for (TaskId t = l.what->first_of_rank[static_cast<std::size_t>(r)]; t < end; ++t) {
@@ -74,10 +76,19 @@ void for_each_edge(const Lowering& l, EdgeSink& edge) {
       }
       before = t;
       if (update) continue;
+      if (l.what->op[t].pair == PairPart::kBackward) {
+        data_edges(l, before_pair, t, pair, edge);
+        op_before = t;
+        continue;
+      }
       if (l.costs.comm == CommMode::kBlocking) {
+        if (pair != kNoTask && l.transfer_of(pair) != kNoTask) edge(l.transfer_of(pair), t);
         late = blocking_edges(l, op_before, late, t, edge);
       }
-      data_edges(l, op_before, t, edge);
+      data_edges(l, op_before, t, t, edge);
+      const bool opens = l.what->op[t].pair == PairPart::kForward;
+      pair = opens ? t : kNoTask;
+      before_pair = opens ? op_before : kNoTask;
       op_before = t;
     }
   }

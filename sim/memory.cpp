@@ -1,6 +1,7 @@
 #include "sim/memory.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/base/error.hpp"
 
@@ -50,22 +51,55 @@ std::vector<std::vector<Change>> receive_changes(const Timeline& timeline) {
   return result;
 }
 
+// Bytes of one micro-batch of a stage, by what has run of it.
+struct Held {
+  std::int64_t after_f = 0, during_b = 0, after_i = 0, during_w = 0;
+};
+
+Held held_by(const Op& op, const MemoryInputs& inputs) {
+  const StageBytes& b = inputs.stages[op.stage];
+  Held held{b.activation, b.activation, b.activation_after_i, b.activation_after_i};
+  if (inputs.recompute != RecomputeIn::kNone) held.after_f = b.checkpoint;
+  if (inputs.recompute == RecomputeIn::kBoth) held.after_i = b.checkpoint;
+  if (inputs.microbatch_scale.empty()) return held;
+  const double scale = inputs.microbatch_scale[static_cast<std::size_t>(op.microbatch) %
+                                               inputs.microbatch_scale.size()];
+  for (std::int64_t* bytes : {&held.after_f, &held.during_b, &held.after_i, &held.during_w})
+    *bytes = std::llround(scale * static_cast<double>(*bytes));
+  return held;
+}
+
 // What comes and goes on a rank in time order; at equal times frees come first.
 std::vector<Change> changes_of(const Timeline& timeline, const MemoryInputs& inputs, int rank,
                                std::vector<Change> changes) {
+  const bool forward_only = timeline.shape().forward_only;
   for (const TaskId t : order_of_rank(timeline, rank)) {
     const Op& op = timeline.what->op[t];
     if (!is_busy(op.kind) || op.kind == OpKind::kStep) continue;
-    const StageBytes& bytes = inputs.stages[op.stage];
-    if (op.kind == OpKind::kForward)
-      changes.push_back({timeline.start[t], bytes.activation, 1, false});
-    if (op.kind == OpKind::kBackward)
-      changes.push_back({timeline.end[t], -bytes.activation, -1, false});
-    if (op.kind == OpKind::kInputGrad) {
-      changes.push_back({timeline.end[t], bytes.activation_after_i - bytes.activation, 0, false});
+    const Held held = held_by(op, inputs);
+    const auto change = [&](Nanos at, std::int64_t bytes, int activations) {
+      changes.push_back({at, bytes, activations, false});
+    };
+    switch (op.kind) {
+      case OpKind::kForward:
+        change(timeline.start[t], held.after_f, 1);
+        if (forward_only) change(timeline.end[t], -held.after_f, -1);
+        break;
+      case OpKind::kBackward:
+        if (held.during_b != held.after_f)
+          change(timeline.start[t], held.during_b - held.after_f, 0);
+        change(timeline.end[t], -held.during_b, -1);
+        break;
+      case OpKind::kInputGrad:
+        if (held.during_b != held.after_f)
+          change(timeline.start[t], held.during_b - held.after_f, 0);
+        change(timeline.end[t], held.after_i - held.during_b, 0);
+        break;
+      default:  // W
+        if (held.during_w != held.after_i)
+          change(timeline.start[t], held.during_w - held.after_i, 0);
+        change(timeline.end[t], -held.during_w, -1);
     }
-    if (op.kind == OpKind::kWeightGrad)
-      changes.push_back({timeline.end[t], -bytes.activation_after_i, -1, false});
   }
   const auto before = [](const Change& a, const Change& b) {
     return a.at != b.at ? a.at < b.at

@@ -21,10 +21,19 @@ enum class MemoryCategory : std::uint8_t {
 inline constexpr std::size_t kMemoryCategories = 6;
 std::string_view text(MemoryCategory category);
 
+// Which part of the backward computes the activations again from the checkpoint that F left.
+enum class RecomputeIn : std::uint8_t {
+  kNone,
+  kInputGrad,  // B or I; what I brought back stays until W
+  kBoth,       // I and W each for itself
+};
+
 struct MemoryInputs {
   std::vector<StageBytes> stages{};
   std::vector<int> weight_copies{};  // [pipeline * stages + stage]
   int optimizer_shards = 1;          // ZeRO-1 over this many data-parallel ranks
+  RecomputeIn recompute = RecomputeIn::kNone;
+  std::vector<double> microbatch_scale{};  // of the bytes, as in Costs
 };
 
 struct RankMemory {
@@ -41,8 +50,10 @@ struct MemorySample {
   std::int64_t bytes = 0;
 };
 
-// An activation lives from the start of F to the end of B, or partly to the end of I and W; a
-// receive buffer from transfer start to consumer end; at equal times frees come first.
+// An activation lives from the start of F to the end of B, or partly to the end of I and W (forward
+// only: to the end of F); under recompute, the checkpoint lives that long and the rest from the
+// start of the op that computes it again. A receive buffer lives from transfer start to consumer
+// end; at equal times frees come first.
 std::vector<RankMemory> memory(const Timeline& timeline, const MemoryInputs& inputs);
 
 // [rank]: every change in time order, one sample per instant; starts with the resting bytes.

@@ -30,6 +30,8 @@ std::string_view text(OpKind kind) {
       return "SEND_B";
     case OpKind::kJoin:
       return "JOIN";
+    case OpKind::kPair:
+      return "OVERLAP_F_B";
   }
   return "?";
 }
@@ -38,6 +40,11 @@ std::string cell_text(const Op& op, int pipelines) {
   std::string cell = fmt::format("{}{}{}", op.stage, text(op.kind), op.microbatch);
   if (pipelines > 1) cell += fmt::format("@{}", op.pipeline);
   return cell;
+}
+
+std::string pair_text(const Op& forward, const Op& backward, int pipelines) {
+  return fmt::format("({};{}){}", cell_text(forward, pipelines), cell_text(backward, pipelines),
+                     text(OpKind::kPair));
 }
 
 }  // namespace stagesim

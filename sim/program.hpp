@@ -58,6 +58,12 @@ struct Program {
   std::vector<TaskId> next;
   Dispatch dispatch = Dispatch::kFixed;
   std::vector<std::uint32_t> priority;  // greedy only: lower runs first
+  // Overlapped pairs, by their second task. The first one takes the time of both; replay then gives
+  // the second the same start and end.
+  struct Pair {
+    TaskId forward = 0, backward = 0;
+  };
+  std::vector<Pair> pairs;
   // greedy only: after this task the lane is kept for the task that follows it in the arrays (the
   // parts of an update are one unit)
   std::vector<bool> keeps_lane;

@@ -189,6 +189,7 @@ void replay_into(const Program& program, ReplayBuffers& b) {
   const TaskId done =
       program.dispatch == Dispatch::kFixed ? run_fixed(program, b) : run_greedy(program, b);
   if (done != tasks) report_deadlock(program, b.unmet, tasks - done);
+  for (const Program::Pair& pair : program.pairs) b.start[pair.backward] = b.start[pair.forward];
 }
 
 Timeline replay(const Program& program) {

@@ -12,6 +12,10 @@ std::string_view text(VersionRule rule) {
       return "double-buffer";
     case VersionRule::kLatest:
       return "latest";
+    case VersionRule::kVerticalSync:
+      return "vertical-sync";
+    case VersionRule::kPredict:
+      return "predict";
   }
   return "?";
 }

@@ -16,7 +16,12 @@ enum class VersionRule : std::uint8_t {
   kStash,         // PipeDream (arXiv 1806.03377): B uses F's version
   kDoubleBuffer,  // PipeDream-2BW (arXiv 2006.09503): window w reads version max(w - 1, 0)
   kLatest,        // AMDP (arXiv 2605.29664): F and B use what is there
+  kVerticalSync,  // PipeDream section 3.3: every stage uses the version that stage 0 read for F
+  kPredict,       // XPipe (arXiv 1911.04610): F and B use weights predicted some updates ahead
 };
+inline constexpr VersionRule kVersionRules[] = {VersionRule::kFlush,        VersionRule::kStash,
+                                                VersionRule::kDoubleBuffer, VersionRule::kLatest,
+                                                VersionRule::kVerticalSync, VersionRule::kPredict};
 std::string_view text(VersionRule rule);
 
 // How a stage with several replicas updates.
@@ -35,6 +40,7 @@ struct Shape {
   int window = 0;        // micro-batches between two updates of a stage
   VersionRule rule = VersionRule::kFlush;
   Optimizer optimizer = Optimizer::kReplicated;
+  bool forward_only = false;         // no backward, no update: inference, evaluation
   std::vector<int> rank_of_stage{};  // [pipeline * stages + stage]
 
   int rank_of(int pipeline, int stage) const {
@@ -77,9 +83,9 @@ struct Schedule {
 std::string schedule_text(const Schedule& schedule);
 Schedule parse_schedule(std::string_view text, std::string_view file);
 
-// The rule check: placement, duplicates, missing micro-batches, order within a rank, updates after
-// the last gradient of their window. One line per problem, in rank and step order; a cycle across
-// ranks is found by replay().
+// The rule check: placement, duplicates, missing micro-batches, order within a rank, overlapped
+// pairs, updates after the last gradient of their window. One line per problem, in rank and step
+// order; a cycle across ranks is found by replay().
 std::vector<std::string> schedule_problems(const Schedule& schedule);
 // Throws InputError with the problems and the grid around the first one.
 void check_schedule(const Schedule& schedule);

@@ -76,6 +76,9 @@ class Checker {
           fmt::format("{} runs here, but stage {} of pipeline {} is on rank {}", cell(op), op.stage,
                       op.pipeline, home));
     }
+    if (shape_.forward_only && op.kind != OpKind::kForward) {
+      add(r, i, fmt::format("{} in a schedule that only goes forward", cell(op)));
+    }
     if (update) {
       int& done = updates_[op.pipeline * static_cast<std::size_t>(shape_.stages) + op.stage];
       if (op.microbatch != done) {
@@ -98,6 +101,7 @@ class Checker {
       for (int m = 0; m < shape_.microbatches; ++m) {
         Op op{.microbatch = m, .stage = static_cast<std::uint16_t>(stage)};
         if (index_.find(op) == OpIndex::kNone) lacks(op);
+        if (shape_.forward_only) continue;
         op.kind = OpKind::kBackward;
         const std::uint32_t gradient = index_.find(op);
         if (gradient == OpIndex::kNone) {
@@ -116,12 +120,13 @@ class Checker {
     }
     if (missing > 0) {
       add(0, 0,
-          fmt::format("{} ops are missing, the first is {} ({} stages x {} micro-batches, each F "
-                      "and B or I, W)",
-                      missing, first, shape_.stages, shape_.microbatches));
+          fmt::format(
+              "{} ops are missing, the first is {} ({} stages x {} micro-batches, each F{})",
+              missing, first, shape_.stages, shape_.microbatches,
+              shape_.forward_only ? "" : " and B or I, W"));
     }
     for (std::size_t i = 0; i < updates_.size(); ++i) {
-      if (updates_[i] != shape_.windows()) {
+      if (!shape_.forward_only && updates_[i] != shape_.windows()) {
         const auto stages = static_cast<std::size_t>(shape_.stages);
         add(0, 0,
             fmt::format("stage {} of pipeline {} updates {} times, expected {} (one per window)",
@@ -142,6 +147,7 @@ class Checker {
         s_.dispatch == Dispatch::kFixed ? last_gradients(ops) : LastGradients{};
     for (std::size_t i = 0; i < ops.size(); ++i) {
       const Op& op = ops[i];
+      if (op.pair != PairPart::kNone) check_pair(r, i);
       for (const Dependency& d : dependencies(op, shape_.stages)) {
         const std::uint32_t position = index_.find(d.op);
         if (position == OpIndex::kNone) continue;  // reported as missing
@@ -161,6 +167,32 @@ class Checker {
       add(r, i,
           fmt::format("{} runs before {}: that gradient would be lost", cell(op),
                       cell(ops[late->second])));
+    }
+  }
+
+  // The two ops of a pair stand side by side and do not wait for each other.
+  void check_pair(std::size_t r, std::size_t i) {
+    const std::vector<Op>& ops = s_.ops_of_rank[r];
+    const Op& op = ops[i];
+    if (s_.dispatch != Dispatch::kFixed) {
+      add(r, i,
+          fmt::format("{} is part of an overlapped pair, which needs a fixed order", cell(op)));
+    }
+    if (op.pair == PairPart::kBackward) {
+      if (i == 0 || ops[i - 1].pair != PairPart::kForward) {
+        add(r, i, fmt::format("{} ends an overlapped pair that no forward begins", cell(op)));
+      }
+      return;
+    }
+    const bool complete = i + 1 < ops.size() && ops[i + 1].pair == PairPart::kBackward;
+    if (op.kind != OpKind::kForward || !complete || !is_gradient(ops[i + 1].kind)) {
+      add(r, i,
+          fmt::format("{} begins an overlapped pair, expected a forward and right after it a "
+                      "backward",
+                      cell(op)));
+    } else if (op.stage == ops[i + 1].stage && op.microbatch == ops[i + 1].microbatch) {
+      add(r, i,
+          fmt::format("{} would wait for itself", pair_text(op, ops[i + 1], shape_.pipelines)));
     }
   }
 
@@ -213,14 +245,15 @@ std::vector<Problem> problems_of(const Schedule& s) {
         {0, 0, "has no usable shape (ranks, stages, pipelines, micro-batches, window, placement)"}};
   std::size_t cells = 0;
   for (const auto& ops : s.ops_of_rank) cells += ops.size();
-  const std::size_t expected =
-      2 * static_cast<std::size_t>(shape.stages) * static_cast<std::size_t>(shape.microbatches);
+  const std::size_t expected = (shape.forward_only ? 1 : 2) *
+                               static_cast<std::size_t>(shape.stages) *
+                               static_cast<std::size_t>(shape.microbatches);
   if (expected >
       2 * cells + 1000) {  // the header promises what is plainly not there: no table of that size
-    return {
-        {0, 0,
-         fmt::format("has {} cells, expected at least {} (F and B of {} stages x {} micro-batches)",
-                     cells, expected, shape.stages, shape.microbatches)}};
+    return {{0, 0,
+             fmt::format("has {} cells, expected at least {} ({} of {} stages x {} micro-batches)",
+                         cells, expected, shape.forward_only ? "F" : "F and B", shape.stages,
+                         shape.microbatches)}};
   }
   return Checker(s).run();
 }

@@ -19,6 +19,7 @@ std::string schedule_text(const Schedule& s) {
       "# {} ranks={} stages={} pipelines={} microbatches={} window={} rule={} optimizer={}\n",
       s.name, shape.ranks, shape.stages, shape.pipelines, shape.microbatches, shape.window,
       text(shape.rule), text(shape.optimizer));
+  if (shape.forward_only) out.insert(out.size() - 1, " forward_only=1");
   out += "# rank of each stage:";
   for (int p = 0; p < shape.pipelines; ++p) {
     if (p > 0) out += " |";
@@ -29,6 +30,11 @@ std::string schedule_text(const Schedule& s) {
   for (const std::vector<Op>& ops : s.ops_of_rank) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
       if (i > 0) out += ' ';
+      if (ops[i].pair == PairPart::kForward && i + 1 < ops.size()) {
+        out += pair_text(ops[i], ops[i + 1], shape.pipelines);
+        ++i;
+        continue;
+      }
       out += cell_text(ops[i], shape.pipelines);
       if (ops[i].kind == OpKind::kForward && late.count({ops[i].stage, ops[i].microbatch}) > 0)
         out += '+';
@@ -96,9 +102,30 @@ std::optional<Op> parse_cell(std::string_view token) {
   return op;
 }
 
+// A cell, or an overlapped pair "(<cell>;<cell>)OVERLAP_F_B"; empty: neither.
+std::vector<Op> parse_token(std::string_view token) {
+  constexpr std::string_view kEnd = ")OVERLAP_F_B";
+  const std::size_t middle = token.find(';');
+  if (middle == std::string_view::npos) {
+    const auto op = parse_cell(token);
+    return op ? std::vector<Op>{*op} : std::vector<Op>{};
+  }
+  if (token.front() != '(' || token.size() < kEnd.size() + middle + 1 ||
+      token.substr(token.size() - kEnd.size()) != kEnd) {
+    return {};
+  }
+  auto forward = parse_cell(token.substr(1, middle - 1));
+  auto backward = parse_cell(token.substr(middle + 1, token.size() - kEnd.size() - middle - 1));
+  if (!forward || !backward || forward->kind != OpKind::kForward || !is_gradient(backward->kind))
+    return {};
+  forward->pair = PairPart::kForward;
+  backward->pair = PairPart::kBackward;
+  return {*forward, *backward};
+}
+
 void parse_header(std::string_view line, std::string_view file, Schedule& s, Problems& problems) {
   const std::vector<std::string> known{"ranks",  "stages", "pipelines", "microbatches",
-                                       "window", "rule",   "optimizer"};
+                                       "window", "rule",   "optimizer", "forward_only"};
   const auto words = split(line, " \t\r");
   if (words.size() < 2 || words[0] != "#") {
     problems.add("{}:1: expected '# <name> ranks=… stages=…', got '{}'", file, line.substr(0, 60));
@@ -114,13 +141,14 @@ void parse_header(std::string_view line, std::string_view file, Schedule& s, Pro
       problems.add("{}:1: {}", file, unknown_name("key", key, known));
     } else if (key == "rule") {
       bool found = false;
-      for (const VersionRule rule : {VersionRule::kFlush, VersionRule::kStash,
-                                     VersionRule::kDoubleBuffer, VersionRule::kLatest}) {
+      for (const VersionRule rule : kVersionRules) {
         if (value == text(rule)) s.shape.rule = rule, found = true;
       }
       if (!found) {
-        problems.add("{}:1: rule: expected flush, stash, double-buffer or latest, got '{}'", file,
-                     value);
+        problems.add(
+            "{}:1: rule: expected flush, stash, double-buffer, latest, vertical-sync or predict, "
+            "got '{}'",
+            file, value);
       }
     } else if (key == "optimizer") {
       if (value != "owner" && value != "replicated") {
@@ -139,6 +167,7 @@ void parse_header(std::string_view line, std::string_view file, Schedule& s, Pro
       if (key == "pipelines") s.shape.pipelines = *number;
       if (key == "microbatches") s.shape.microbatches = *number;
       if (key == "window") s.shape.window = *number;
+      if (key == "forward_only") s.shape.forward_only = true;
     }
   }
   if (s.shape.ranks == 0 || s.shape.stages == 0 || s.shape.microbatches == 0 ||
@@ -192,13 +221,15 @@ Schedule parse_schedule(std::string_view input, std::string_view file) {
       auto& ops = s.ops_of_rank.emplace_back();
       for (const std::string_view token : split(line, " \t\r")) {
         const bool late = token.size() > 1 && token.back() == '+';
-        const auto op = parse_cell(late ? token.substr(0, token.size() - 1) : token);
-        if (op && (!late || op->kind == OpKind::kForward)) {
-          ops.push_back(*op);
-          if (late) s.late_sends.push_back(*op);
+        const auto found = parse_token(late ? token.substr(0, token.size() - 1) : token);
+        if (!found.empty() && (!late || (found.size() == 1 && found[0].kind == OpKind::kForward))) {
+          ops.insert(ops.end(), found.begin(), found.end());
+          if (late) s.late_sends.push_back(found[0]);
         } else {
-          problems.add("{}:{}:{}: expected a cell such as 2F0, 1W3 or 0B7@1, got '{}'", file,
-                       number, token.data() - line.data() + 1, token.substr(0, 40));
+          problems.add(
+              "{}:{}:{}: expected a cell such as 2F0, 1W3, 0B7@1 or (0F7;7B3)OVERLAP_F_B, got "
+              "'{}'",
+              file, number, token.data() - line.data() + 1, token.substr(0, 40));
         }
       }
     }

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
+#include <set>
 
 namespace stagesim {
 namespace {
@@ -13,13 +16,15 @@ constexpr std::size_t kMostViolations = 20;
 // One stage replica as its rank runs it.
 class Replica {
  public:
-  Replica(const Shape& shape, StageVersions& result, std::vector<std::string>& violations)
-      : shape_(shape), result_(result), violations_(violations) {}
+  // entered: [micro-batch], the version that stage 0 read (vertical sync)
+  Replica(const Shape& shape, StageVersions& result, std::vector<std::string>& violations,
+          std::vector<std::int32_t>& entered)
+      : shape_(shape), result_(result), violations_(violations), entered_(entered) {}
 
   std::int32_t forward(const Op& op) {
     const std::int32_t version = wanted(op);
     const std::int32_t oldest = held_.empty() ? current_ : std::min(current_, held_.begin()->first);
-    if (version > current_ ||
+    if ((version > current_ && shape_.rule != VersionRule::kPredict) ||
         (shape_.rule == VersionRule::kDoubleBuffer && version < std::min(oldest, current_ - 1))) {
       violate(op,
               fmt::format("reads version {}, but the stage is at version {}", version, current_));
@@ -34,9 +39,11 @@ class Replica {
   std::int32_t backward(const Op& op, bool last_part) {
     const auto read = read_.find(op.microbatch);
     if (read == read_.end()) return current_;  // a measured run may begin in the middle
-    const bool own =
-        shape_.rule == VersionRule::kStash || shape_.rule == VersionRule::kDoubleBuffer;
-    const std::int32_t used = own ? read->second : current_;
+    const bool own = shape_.rule == VersionRule::kStash ||
+                     shape_.rule == VersionRule::kDoubleBuffer ||
+                     shape_.rule == VersionRule::kVerticalSync;
+    std::int32_t used = own ? read->second : current_;
+    if (shape_.rule == VersionRule::kPredict) used = predicted(backward_target_, op, false);
     const std::int32_t mismatch = used - read->second;
     const std::int32_t delay = op.microbatch / shape_.window - read->second;
     if (shape_.rule == VersionRule::kFlush && (mismatch != 0 || delay != 0)) {
@@ -50,8 +57,10 @@ class Replica {
       ++counted_;
     }
     if (last_part) {
+      finished_.insert(op.microbatch);
       if (--held_[read->second] == 0) held_.erase(read->second);
       read_.erase(read);
+      while (finished_.count(first_unfinished_) > 0) finished_.erase(first_unfinished_++);
     }
     return used;
   }
@@ -70,9 +79,29 @@ class Replica {
   }
 
  private:
-  std::int32_t wanted(const Op& op) const {
-    if (shape_.rule != VersionRule::kDoubleBuffer) return current_;
-    return std::max(op.microbatch / shape_.window - 1, 0);
+  std::int32_t wanted(const Op& op) {
+    switch (shape_.rule) {
+      case VersionRule::kDoubleBuffer:
+        return std::max(op.microbatch / shape_.window - 1, 0);
+      case VersionRule::kVerticalSync: {
+        std::int32_t& entered = entered_[static_cast<std::size_t>(op.microbatch)];
+        if (op.stage == 0 || entered < 0) entered = current_;  // a measured run may begin midway
+        return entered;
+      }
+      case VersionRule::kPredict:
+        return predicted(forward_target_, op, true);
+      default:
+        return current_;
+    }
+  }
+
+  // The weights of a window are predicted at its first forward, and again at its first backward.
+  std::int32_t predicted(std::map<int, std::int32_t>& target, const Op& op, bool forward) const {
+    const int window = op.microbatch / shape_.window;
+    const auto [entry, fresh] = target.try_emplace(window, 0);
+    if (fresh) entry->second = current_ + predicted_ahead(shape_, result_.rank, forward);
+    target.erase(target.begin(), target.find(window - 1));
+    return entry->second;
   }
 
   bool in_statistics(const Op& op) const {
@@ -84,6 +113,16 @@ class Replica {
     int copies = 1;
     if (shape_.rule == VersionRule::kStash) {
       copies = static_cast<int>(held_.size()) + (held_.count(current_) ? 0 : 1);
+    } else if (shape_.rule == VersionRule::kVerticalSync) {
+      // Micro-batches on their way to this stage will ask for what stage 0 had when they entered.
+      std::int32_t oldest = current_;
+      if (first_unfinished_ < shape_.microbatches) {
+        const std::int32_t entered = entered_[static_cast<std::size_t>(first_unfinished_)];
+        if (entered >= 0) oldest = std::min(oldest, entered);
+      }
+      copies = current_ - oldest + 1;
+    } else if (shape_.rule == VersionRule::kPredict) {
+      copies = 3;  // the weights, and what they are predicted to be for forwards and for backwards
     } else if (shape_.rule == VersionRule::kDoubleBuffer) {
       // Everything from the oldest version in use, or due for the next forward, up to the newest.
       std::int32_t oldest = std::min(current_, std::max(next_window_ - 1, 0));
@@ -109,12 +148,23 @@ class Replica {
   std::vector<std::string>& violations_;
   std::map<std::int32_t, std::int32_t> read_;  // micro-batch in flight -> version its F read
   std::map<std::int32_t, int> held_;           // version -> micro-batches in flight that read it
+  std::vector<std::int32_t>& entered_;
+  std::set<std::int32_t> finished_;  // beyond the first that is not
+  std::int32_t first_unfinished_ = 0;
+  std::map<int, std::int32_t> forward_target_, backward_target_;  // window -> predicted version
   std::int32_t current_ = 0, next_window_ = 0;
   int first_ = 0, last_ = -1;
   std::int64_t sum_mismatch_ = 0, mismatched_ = 0, counted_ = 0;
 };
 
 }  // namespace
+
+int predicted_ahead(const Shape& shape, int rank, bool forward) {
+  const double m = shape.window;
+  const int half = rank / 2;
+  const double steps = forward ? (shape.stages + m - half - 2) / m : (m + half - 1) / m;
+  return static_cast<int>(std::nearbyint(steps));
+}
 
 Versions versions(const Timeline& timeline, int first_window, int last_window) {
   const Shape& shape = timeline.shape();
@@ -126,12 +176,21 @@ Versions versions(const Timeline& timeline, int first_window, int last_window) {
       result.stages.push_back({.pipeline = p, .stage = stage, .rank = shape.rank_of(p, stage)});
     }
   }
+  std::vector<std::int32_t> entered;
+  if (shape.rule == VersionRule::kVerticalSync)
+    entered.assign(static_cast<std::size_t>(shape.microbatches), -1);
   std::vector<Replica> replicas;
   replicas.reserve(result.stages.size());
   for (StageVersions& stage : result.stages) {
-    replicas.emplace_back(shape, stage, result.violations).statistics(first_window, last_window);
+    replicas.emplace_back(shape, stage, result.violations, entered)
+        .statistics(first_window, last_window);
   }
-  for (int r = 0; r < shape.ranks; ++r) {
+  // The rank of stage 0 first: under vertical sync the others ask what it read.
+  std::vector<int> ranks(static_cast<std::size_t>(shape.ranks));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  if (!result.stages.empty())
+    std::swap(ranks.front(), ranks[static_cast<std::size_t>(result.stages.front().rank)]);
+  for (const int r : ranks) {
     for (const TaskId t : order_of_rank(timeline, r)) {
       const Op& op = what.op[t];
       Replica& replica = replicas[op.pipeline * static_cast<std::size_t>(shape.stages) + op.stage];

@@ -8,6 +8,11 @@
 
 namespace stagesim {
 
+// XPipe (arXiv 1911.04610), as its implementation in Vinsmoke86/AMDP does it: how many updates
+// ahead the weights of a window are predicted on `rank`, once for its forwards and once for its
+// backwards.
+int predicted_ahead(const Shape& shape, int rank, bool forward);
+
 // Versions of one stage replica. mismatch = version(B) - version(F); delay = version the gradient
 // is applied to - version(F). Statistics are over the micro-batches of windows first..last.
 struct StageVersions {

@@ -36,16 +36,17 @@ TEST_CASE("the text form round-trips to the same bytes", "[schedule]") {
 
 TEST_CASE("text errors name line, column, token and what was expected, all together",
           "[schedule][errors]") {
-  CHECK_THROWS_WITH(small("0F1 0B0", "0F1xyz 0G0"),
-                    "s.txt:3:5: expected a cell such as 2F0, 1W3 or 0B7@1, got '0F1xyz'\n"
-                    "s.txt:3:12: expected a cell such as 2F0, 1W3 or 0B7@1, got '0G0'");
+  CHECK_THROWS_WITH(
+      small("0F1 0B0", "0F1xyz 0G0"),
+      "s.txt:3:5: expected a cell such as 2F0, 1W3, 0B7@1 or (0F7;7B3)OVERLAP_F_B, got '0F1xyz'\n"
+      "s.txt:3:12: expected a cell such as 2F0, 1W3, 0B7@1 or (0F7;7B3)OVERLAP_F_B, got '0G0'");
   for (const char* cell : {"F0", "0F", "0F-1", "-1F0", "0F0@", "0F0@x", "0F99999999999",
                            "99999999F0", "0f0", "(0F0)"}) {
     CHECK_THROWS_AS(small("0F1", cell), InputError);
   }
-  CHECK_THROWS_WITH(
-      small("rule=flush", "rule=flash"),
-      contains("s.txt:1: rule: expected flush, stash, double-buffer or latest, got 'flash'"));
+  CHECK_THROWS_WITH(small("rule=flush", "rule=flash"),
+                    contains("s.txt:1: rule: expected flush, stash, double-buffer, latest, "
+                             "vertical-sync or predict, got 'flash'"));
   CHECK_THROWS_WITH(small("window=2", "windows=2"),
                     contains("unknown key 'windows' (did you mean 'window'?)"));
   CHECK_THROWS_WITH(small("microbatches=2", "microbatches=3"),
