@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "schedules/generators.hpp"
 
@@ -44,15 +45,17 @@ struct Slotted {
 };
 
 // d = 2: one pipeline, nothing to alternate.
-void two_ranks(Schedule& s) {
+void two_ranks(Schedule& s, bool flush) {
   const int never = s.shape.microbatches + 1;  // updates have their own place, see insert_updates
+  const int run = flush ? s.shape.window : s.shape.microbatches;
   for (int rank = 0; rank < 2; ++rank) {
-    append_one_f_one_b(s.ops_of_rank.emplace_back(), rank, 1 - rank, 0, s.shape.microbatches,
-                       never);
+    auto& ops = s.ops_of_rank.emplace_back();
+    for (int first = 0; first < s.shape.microbatches; first += run)
+      append_one_f_one_b(ops, rank, 1 - rank, first, run, never);
   }
 }
 
-void closed_form(Schedule& s, int preload) {
+void closed_form(Schedule& s, int preload, bool flush) {
   const int d = s.shape.ranks, pipelines = s.shape.pipelines;
   std::vector<std::vector<Slotted>> rows(static_cast<std::size_t>(d));
   for (int g = 0; g < s.shape.microbatches; ++g) {
@@ -68,8 +71,11 @@ void closed_form(Schedule& s, int preload) {
     }
   }
   for (std::vector<Slotted>& row : rows) {
-    std::sort(row.begin(), row.end(),
-              [](const Slotted& a, const Slotted& b) { return a.slot < b.slot; });
+    std::sort(row.begin(), row.end(), [&](const Slotted& a, const Slotted& b) {
+      const int wa = flush ? a.op.microbatch / s.shape.window : 0;
+      const int wb = flush ? b.op.microbatch / s.shape.window : 0;
+      return std::tie(wa, a.slot) < std::tie(wb, b.slot);
+    });
     auto& ops = s.ops_of_rank.emplace_back();
     for (std::size_t i = 0; i < row.size(); ++i) {
       STAGESIM_CHECK(i == 0 || row[i].slot != row[i - 1].slot);
@@ -136,28 +142,53 @@ void add_releases(Schedule& s, const std::string& release, int limit, int preloa
   }
 }
 
-void check_shape(const ScheduleParams& params) {
+void check_shape(std::string_view name, const ScheduleParams& params) {
   const int d = params.ranks;
   if (d != 2 && d % 4 != 0) {
     const int below = d / 4 * 4, above = below + 4;
     throw ShapeError(fmt::format(
-        "amdp: {} rank{} not work: d must be 2 or divisible by 4, because at any other d two ops "
+        "{}: {} rank{} not work: d must be 2 or divisible by 4, because at any other d two ops "
         "of a rank fall into the same slot "
         "of the closed form (at d = 6 rank 0 would host stages 0, 2 and 3); use {} ranks",
-        d, d == 1 ? " does" : "s do",
+        name, d, d == 1 ? " does" : "s do",
         below == 0 ? fmt::format("2 or {}", above) : fmt::format("{} or {}", below, above)));
   }
   if (params.window % d != 0) {
     const int below = params.window / d * d;
     const bool whole_batch = params.window == params.batch && !params.batch_from.empty();
     throw ShapeError(
-        fmt::format("amdp: a window of {} micro-batches{} does not divide into units of d = {} ({} "
+        fmt::format("{}: a window of {} micro-batches{} does not divide into units of d = {} ({} "
                     "= {} x {} + {}); use {}",
-                    params.window, whole_batch ? fmt::format(" ({})", params.batch_from) : "", d,
-                    params.window, d, params.window / d, params.window % d,
+                    name, params.window, whole_batch ? fmt::format(" ({})", params.batch_from) : "",
+                    d, params.window, d, params.window / d, params.window % d,
                     below == 0 ? fmt::format("{}", d) : fmt::format("{} or {}", below, below + d)));
   }
 }
+
+}  // namespace
+
+Schedule amdp_plan(const ScheduleInfo& info, const ScheduleParams& params, int preload,
+                   bool flush) {
+  check_shape(info.name, params);
+  const int d = params.ranks, pipelines = d / 2;
+  Schedule s{.name = std::string(info.name)};
+  s.shape = {.ranks = d,
+             .stages = d,
+             .pipelines = pipelines,
+             .microbatches = params.window * params.windows,
+             .window = params.window};
+  for (int p = 0; p < pipelines; ++p) {
+    for (int stage = 0; stage < d; ++stage) s.shape.rank_of_stage.push_back(rank_of(p, stage, d));
+  }
+  if (d == 2) {
+    two_ranks(s, flush);
+  } else {
+    closed_form(s, preload, flush);
+  }
+  return s;
+}
+
+namespace {
 
 Schedule amdp(const ScheduleParams& params, const Costs*) {
   const ScheduleInfo info = amdp_info();
@@ -179,26 +210,10 @@ Schedule amdp(const ScheduleParams& params, const Costs*) {
         "amdp: release and limit steer the online rules only; add rule=fifo or rule=lowest-first, "
         "or leave them out");
   }
-  check_shape(params);
-
-  const int d = params.ranks, pipelines = d / 2;
-  Schedule s{.name = "amdp"};
-  s.shape = {.ranks = d,
-             .stages = d,
-             .pipelines = pipelines,
-             .microbatches = params.window * params.windows,
-             .window = params.window,
-             .rule = VersionRule::kLatest,
-             .optimizer = optimizer == "owner" ? Optimizer::kOwner : Optimizer::kReplicated};
-  for (int p = 0; p < pipelines; ++p) {
-    for (int stage = 0; stage < d; ++stage) s.shape.rank_of_stage.push_back(rank_of(p, stage, d));
-  }
-  if (d == 2) {
-    two_ranks(s);
-  } else {
-    closed_form(s, preload);
-    if (preload == 2) defer_preloaded_sends(s);
-  }
+  Schedule s = amdp_plan(info, params, preload, false);
+  s.shape.rule = VersionRule::kLatest;
+  s.shape.optimizer = optimizer == "owner" ? Optimizer::kOwner : Optimizer::kReplicated;
+  if (params.ranks > 2 && preload == 2) defer_preloaded_sends(s);
   insert_updates(s);
   if (rule != "closed-form") {
     s.dispatch = rule == "fifo" ? Dispatch::kFifo : Dispatch::kLowestFirst;
@@ -241,7 +256,9 @@ ScheduleInfo amdp_info() {
            {"limit", "n", "2",
             "online rules, strict: micro-batches of a pipeline in flight at stage 0"}},
           amdp_window,
-          amdp};
+          amdp,
+          nullptr,
+          [](const ScheduleParams& p, int) { return std::max(2, p.ranks); }};
 }
 
 }  // namespace stagesim

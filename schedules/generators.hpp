@@ -7,9 +7,26 @@ namespace stagesim {
 // One file each; the rows of the table.
 ScheduleInfo gpipe_info();
 ScheduleInfo one_f_one_b_info();
+ScheduleInfo eager_1f1b_info();
+ScheduleInfo interleaved_1f1b_info();
+ScheduleInfo looped_bfs_info();
+ScheduleInfo zb_h1_info();
+ScheduleInfo zb_h2_info();
+ScheduleInfo zb1p_interleaved_info();
+ScheduleInfo dualpipe_info();
+ScheduleInfo dualpipev_info();
+ScheduleInfo chimera_info();
+ScheduleInfo gems_info();
+ScheduleInfo hanayo_info();
+ScheduleInfo bitpipe_info();
 ScheduleInfo pipedream_info();
+ScheduleInfo pipedream_vsync_info();
 ScheduleInfo pipedream_2bw_info();
+ScheduleInfo xpipe_info();
+ScheduleInfo paci_info();
 ScheduleInfo amdp_info();
+ScheduleInfo amdp_sync_info();
+ScheduleInfo forward_only_info();
 
 // Shared by the schedules with one pipeline and stage r on rank r.
 Schedule single_pipeline(std::string_view name, const ScheduleParams& params, VersionRule rule);
@@ -21,6 +38,21 @@ Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, 
 // by an update.
 void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, int count,
                         int window);
+
+// What 1F1B holds, with or without a flush: min(p - rank, micro-batches of the run).
+int one_f_one_b_activations(const ScheduleParams& params, int rank);
+
+// One of the two streams of micro-batches that cross a rank of DualPipe: a pipeline's stage and the
+// first micro-batch.
+struct DualStream {
+  int pipeline = 0, stage = 0, first = 0;
+};
+// DualPipe's order of one rank, `position` hops from the start of a row of `length` ranks.
+void append_dual_pipe(std::vector<Op>& ops, int length, int position, int microbatches,
+                      const DualStream& own, const DualStream& other);
+
+// AMDP's closed form: shape and order without updates. With `flush`, windows do not overlap.
+Schedule amdp_plan(const ScheduleInfo& info, const ScheduleParams& params, int preload, bool flush);
 
 inline int batch_window(const ScheduleParams& params) { return params.batch; }
 

@@ -22,6 +22,11 @@ Schedule gpipe(const ScheduleParams& params, const Costs*) {
   return s;
 }
 
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  return {{"wall", "(m + p - 1)(F + B)", "GPipe, arXiv 1811.06965 section 2.3, as a time",
+           (params.window + params.ranks - 1) * (t.forward + t.backward)}};
+}
+
 }  // namespace
 
 ScheduleInfo gpipe_info() {
@@ -32,7 +37,10 @@ ScheduleInfo gpipe_info() {
           VersionRule::kFlush,
           {},
           batch_window,
-          gpipe};
+          gpipe,
+          nullptr,
+          nullptr,
+          closed_forms};
 }
 
 }  // namespace stagesim

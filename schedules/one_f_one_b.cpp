@@ -44,7 +44,16 @@ Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, 
   return s;
 }
 
+int one_f_one_b_activations(const ScheduleParams& params, int rank) {
+  return std::min(params.ranks - rank, params.window * params.windows);
+}
+
 namespace {
+
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  return {{"wall", "(m + p - 1)(F + B)", "Megatron-LM, arXiv 2104.04473 section 2.2.1",
+           (params.window + params.ranks - 1) * (t.forward + t.backward)}};
+}
 
 // Warm-up forwards fill the pipe, then one forward and one backward in turn, then the remaining
 // backwards and the update. Rank r holds at most min(ranks - r, m) activations.
@@ -70,7 +79,10 @@ ScheduleInfo one_f_one_b_info() {
           VersionRule::kFlush,
           {},
           batch_window,
-          one_f_one_b};
+          one_f_one_b,
+          nullptr,
+          [](const ScheduleParams& p, int rank) { return std::min(p.ranks - rank, p.window); },
+          closed_forms};
 }
 
 }  // namespace stagesim

@@ -19,7 +19,9 @@ ScheduleInfo pipedream_info() {
           VersionRule::kStash,
           {},
           [](const ScheduleParams&) { return 1; },
-          pipedream};
+          pipedream,
+          nullptr,
+          one_f_one_b_activations};
 }
 
 }  // namespace stagesim

@@ -31,7 +31,9 @@ ScheduleInfo pipedream_2bw_info() {
           VersionRule::kDoubleBuffer,
           {},
           batch_window,
-          pipedream_2bw};
+          pipedream_2bw,
+          nullptr,
+          one_f_one_b_activations};
 }
 
 }  // namespace stagesim

@@ -175,15 +175,21 @@ std::vector<std::string> verdict(const std::vector<ScheduleResult>& results) {
   const auto several = std::find_if(order.begin(), order.end(),
                                     [](const auto* r) { return r->shape.pipelines > 1; });
   if (several == order.end() || (*several)->step_time.count() == 0) return lines;
+  constexpr int kMostBehind = 3;
   bool first = true;
+  int behind = 0;
   for (const ScheduleResult* single : order) {
     if (single->shape.pipelines > 1) continue;
     if (single->step_time <= (*several)->step_time) {
-      lines.push_back(behind_line(**several, *single));
+      if (++behind <= kMostBehind) lines.push_back(behind_line(**several, *single));
     } else if (first) {
       lines.push_back(ahead_line(**several, *single));
     }
     first = false;
+  }
+  if (behind > kMostBehind) {
+    lines.push_back(fmt::format("{} is not ahead of {} more schedules with one pipeline",
+                                (*several)->name, behind - kMostBehind));
   }
   return lines;
 }

@@ -3,5 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 STAGESIM_UPDATE_GOLDEN=1 build/release/tests/test_schedules "[golden]" > /dev/null
-git --no-pager diff --stat -- tests/golden
-git --no-pager diff -- tests/golden | head -100
+STAGESIM_UPDATE_GOLDEN=1 build/release/tests/test_papers > /dev/null
+git --no-pager diff --stat -- tests/golden tests/papers
+git --no-pager diff -- tests/golden tests/papers | head -100

@@ -24,7 +24,11 @@ GridCells grid_cells(const Timeline& timeline) {
     std::vector<GridCell>& row = cells.of_rank.emplace_back();
     for (const TaskId t : order_of_rank(timeline, rank)) {
       const Op& op = timeline.what->op[t];
-      const GridCell cell{timeline.start[t] - all.start, timeline.end[t] - all.start, op};
+      GridCell cell{timeline.start[t] - all.start, timeline.end[t] - all.start, op};
+      const Nanos half = (cell.end - cell.start) / 2;
+      if (op.pair == PairPart::kForward) cell.end = cell.start + half;
+      if (op.pair == PairPart::kBackward) cell.start += half;
+      cells.pairs = cells.pairs || op.pair != PairPart::kNone;
       if (cell.start == cell.end) {
         cells.without_length += is_update_part(op.kind) ? 0 : 1;
       } else if (is_update_part(op.kind) && !row.empty() && is_update_part(row.back().op.kind) &&

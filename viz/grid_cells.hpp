@@ -26,6 +26,7 @@ struct GridCells {
   Nanos start{}, length{};                     // of the timeline
   std::size_t drawn = 0;                       // cells
   std::size_t without_length = 0;              // F, B, I and W that took no time
+  bool pairs = false;  // some ops overlap in pairs: drawn as two halves of their time
   int pipelines = 1, stages_per_rank = 1;
   std::vector<int> nth_on_rank;  // [stage]: how many lower stages its rank has
 

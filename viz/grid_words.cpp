@@ -119,6 +119,7 @@ std::string grid_legend(const GridCells& cells, const GridPlan& plan) {
   } else if (plan.style != LabelStyle::kLetter) {
     text += used[4] ? "; number: micro-batch, of U the window" : "; number: micro-batch";
   }
+  if (cells.pairs) text += "; an overlapped pair: two halves, F then B";
   return wrapped(text + variants_text(cells, plan.style), plan.width);
 }
 

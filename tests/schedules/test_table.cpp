@@ -11,9 +11,10 @@ TEST_CASE("names and aliases are found, others answered with the nearest", "[tab
   CHECK(find_schedule("dapple").name == "1f1b");
   CHECK(find_schedule("pipedream-flush").name == "1f1b");
   CHECK(find_schedule("2bw").name == "pipedream-2bw");
-  CHECK_THROWS_WITH(find_schedule("1f1c"),
-                    "unknown schedule '1f1c' (did you mean '1f1b'?); known: gpipe, 1f1b, "
-                    "pipedream, pipedream-2bw, amdp");
+  CHECK_THROWS_WITH(
+      find_schedule("1f1c"),
+      contains("unknown schedule '1f1c' (did you mean '1f1b'?); known: gpipe, 1f1b, ") &&
+          contains(", amdp, "));
   CHECK_THROWS_WITH(find_schedule("dappel"), contains("did you mean 'dapple'?"));
 }
 

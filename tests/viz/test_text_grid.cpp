@@ -9,6 +9,13 @@
 using namespace stagesim;
 using namespace stagesim::test;
 
+TEST_CASE("an overlapped pair is drawn as two halves and the legend says so", "[grid]") {
+  const Timeline t = run({"dualpipe", 2, 4}, unit_costs(2, 1, 1));
+  const std::string grid = text_grid(t, 120);
+  CHECK_THAT(grid, contains("an overlapped pair: two halves, F then B"));
+  CHECK_THAT(text_grid(run({"1f1b", 2, 4}, unit_costs(2, 1, 1)), 120), !contains("pair"));
+}
+
 namespace {
 
 std::vector<std::string> lines(const std::string& grid) {

@@ -19,6 +19,6 @@ struct Command {
 };
 
 // One file each; the rows of main's table.
-extern const Command kRunCommand, kCompareCommand, kListCommand;
+extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand;
 
 }  // namespace stagesim

@@ -23,6 +23,8 @@ constexpr InlineOption kInline[] = {
     {"microbatches", "batch.microbatches", "micro-batches per step"},
     {"F", "model.stage_times.F", "forward time of a stage, one number or a list a,b,c"},
     {"B", "model.stage_times.B", "backward time"},
+    {"I", "model.stage_times.I", "input-gradient time, for schedules that split the backward"},
+    {"W", "model.stage_times.W", "weight-gradient time"},
     {"unit", "model.stage_times.unit", "unit of these times: s, ms (default), us, ns"},
     {"update-time", "model.update_time", "time of the optimizer step"},
     {"latency-us", "cluster.p2p.latency_us", "latency of a message between ranks"},

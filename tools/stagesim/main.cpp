@@ -14,7 +14,8 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand, &kCompareCommand, &kListCommand};
+const Command* const kCommands[] = {&kRunCommand, &kCompareCommand, &kExplainCommand,
+                                    &kListCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 

@@ -20,6 +20,11 @@ std::size_t worst_rank(const ScheduleResult& r) {
   return static_cast<std::size_t>(worst - r.memory.begin());
 }
 
+// In shares of 1/p of the model, so that schedules with different v compare.
+std::string in_shares(const ScheduleResult& r, int stages) {
+  return fmt::format("{:g}", static_cast<double>(stages) * r.shape.ranks / r.shape.stages);
+}
+
 int peak_activations(const ScheduleResult& r) {
   int peak = 0;
   for (const RankMemory& rank : r.memory) peak = std::max(peak, rank.peak_activations);
@@ -61,8 +66,8 @@ Row result_row(const Scenario& s, const ScheduleResult& r) {
           std::string(text(r.bubble.interval.kind)),
           s.has_bytes ? fmt::format("{:.2f} @{}", gib(r.memory[worst].peak), worst) : "-",
           r.fits ? (*r.fits ? "yes" : "NO") : "-",
-          fmt::format("{}", peak_activations(r)),
-          fmt::format("{}", copies),
+          in_shares(r, peak_activations(r)),
+          in_shares(r, copies),
           mismatch == 0 ? "0" : fmt::format("{} ({:.0f} %)", mismatch, 100 * mismatch_share(r)),
           fmt::format("{}", max_of(r, &StageVersions::max_delay)),
           r.limiting.over_mean < 0.0005
@@ -136,7 +141,7 @@ std::string replayed_text(const ScheduleResult& r) {
                         interval.last_window - interval.first_window, interval.first_window,
                         interval.last_window)
           : "";
-  return fmt::format("replayed: {}, {} window{} of {} micro-batch{}{}", r.name, r.shape.windows(),
+  return fmt::format("{} window{} of {} micro-batch{}{}", r.shape.windows(),
                      r.shape.windows() == 1 ? "" : "s", r.shape.window,
                      r.shape.window == 1 ? "" : "es", measured);
 }
@@ -154,9 +159,20 @@ std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<At
       s.barrier
           ? "step barrier: all ranks wait for each other before the optimizer step (run.barrier)"
           : "step barrier: none (run.barrier false)");
+  std::vector<std::pair<std::string, std::string>> replayed;  // what was, names
   for (const Attempt& attempt : attempts) {
-    if (attempt.run) lines.push_back(replayed_text(attempt.run->result));
+    if (!attempt.run) continue;
+    const std::string what = replayed_text(attempt.run->result);
+    const auto same = std::find_if(replayed.begin(), replayed.end(),
+                                   [&](const auto& entry) { return entry.first == what; });
+    if (same == replayed.end()) {
+      replayed.emplace_back(what, attempt.run->result.name);
+    } else {
+      same->second += ", " + attempt.run->result.name;
+    }
   }
+  for (const auto& [what, names] : replayed)
+    lines.push_back(fmt::format("replayed: {}: {}", names, what));
   for (const Attempt& attempt : attempts) {
     if (!attempt.run) continue;
     for (const std::string& line : attempt.run->assumptions) {
@@ -220,8 +236,8 @@ void print_report(std::ostream& out, const Scenario& s, const std::vector<Attemp
       "\nwords: step = time for one batch; bubble = idle / (ranks x interval), /ideal = "
       "idle / busy; interval wall = first start to last\n"
       "  end, steady = each rank's own span between updates; @n = rank n; acts = "
-      "micro-batches held at once by the worst rank, in stages;\n"
-      "  copies = weight versions held, summed over the stages of a rank; mismatch = "
+      "micro-batches held at once by the worst rank,\n"
+      "  copies = weight versions held by a rank, both in shares of 1/p of the model; mismatch = "
       "version(B) - version(F), with the share of\n"
       "  (stage, micro-batch) pairs that have one; delay = version the gradient is applied to - "
       "version(F)\n\nassumptions\n");

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <string>
 
 #include "schedules/table.hpp"
 #include "sim/lower.hpp"
 #include "sim/replay.hpp"
+#include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
 namespace {
@@ -33,10 +36,12 @@ Windows windows_of(const ScheduleInfo& info, const ScheduleParams& params, int s
   return {edge, measured, edge + measured + edge};
 }
 
-Costs costs_of(const Scenario& s, const StageEstimate& stages) {
+Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector<Nanos>& pair) {
   Costs costs;
   costs.stages = stages.costs;
-  costs.links = s.links;
+  costs.pair = pair;
+  costs.microbatch_scale = s.microbatch_scale;
+  costs.links = link_classes(s, stages.bytes);
   for (const StageBytes& bytes : stages.bytes) costs.message_bytes.push_back(bytes.message);
   costs.ranks_per_node = s.ranks_per_node;
   costs.comm = s.comm;
@@ -55,14 +60,14 @@ LinkProfile update_link(const Scenario& s, const Shape& shape) {
 }
 
 // Everything held at once at the very most must fit 64 bits.
-void check_memory_size(const StageEstimate& stages, const Shape& shape) {
+void check_memory_size(const StageEstimate& stages, const Shape& shape, double scale) {
   double most = 0;
   for (const StageBytes& b : stages.bytes) {
-    most +=
-        (static_cast<double>(b.activation) + static_cast<double>(b.message)) * shape.microbatches +
-        (static_cast<double>(b.weights) * shape.stages + static_cast<double>(b.gradients) +
-         static_cast<double>(b.optimizer) + static_cast<double>(b.workspace)) *
-            shape.pipelines;
+    most += (static_cast<double>(b.activation) + static_cast<double>(b.message)) * scale *
+                shape.microbatches +
+            (static_cast<double>(b.weights) * shape.stages + static_cast<double>(b.gradients) +
+             static_cast<double>(b.optimizer) + static_cast<double>(b.workspace)) *
+                shape.pipelines;
   }
   if (most > 9e18) {
     throw InputError(
@@ -72,38 +77,120 @@ void check_memory_size(const StageEstimate& stages, const Shape& shape) {
   }
 }
 
+// Mean and largest size of a micro-batch over the one that the costs are of.
+double mean_scale(const Scenario& s) {
+  if (s.microbatch_scale.empty()) return 1;
+  return std::accumulate(s.microbatch_scale.begin(), s.microbatch_scale.end(), 0.0) /
+         static_cast<double>(s.microbatch_scale.size());
+}
+double largest_scale(const Scenario& s) {
+  if (s.microbatch_scale.empty()) return 1;
+  return *std::max_element(s.microbatch_scale.begin(), s.microbatch_scale.end());
+}
+
+// parallel.virtual is for a schedule that has an option for it which the user left alone.
+void settle_virtual_stages(const ScheduleInfo& info, const Scenario& s, ScheduleParams& params) {
+  const bool chooses = std::any_of(info.options.begin(), info.options.end(),
+                                   [](const ScheduleOption& o) { return o.name == "v"; });
+  if (chooses && s.virtual_stages > 0)
+    params.options.emplace("v", std::to_string(s.virtual_stages));
+}
+
+// Of the schedule's shape; a refusal names the schedule.
+struct Stages {
+  StageEstimate estimate;
+  std::vector<Nanos> pair;
+};
+Stages stages_of(const ScheduleInfo& info, const Scenario& s, int v) {
+  try {
+    return {stage_estimate(s, v), pair_times(s, v)};
+  } catch (const ShapeError& error) {
+    throw ShapeError(fmt::format("{}: {}", info.name, error.what()));
+  }
+}
+
+// What this schedule's number of stages brings in.
+std::vector<std::string> stage_lines(const ScheduleInfo& info, const ScheduleParams& params,
+                                     const Scenario& s, int v, const StageEstimate& stages) {
+  const std::string name = display_name(info, params.options);
+  std::vector<std::string> lines;
+  if (s.virtual_stages > 0 && s.virtual_stages != v) {
+    lines.push_back(fmt::format(
+        "{}: {} stage{} per rank (parallel.virtual {} is for schedules that let one choose{})",
+        name, v, v == 1 ? "" : "s", s.virtual_stages,
+        params.options.count("v") > 0 ? " and are given no v" : ""));
+  }
+  for (const std::string& line : stages.assumptions) {
+    if (std::find(s.assumptions.begin(), s.assumptions.end(), line) == s.assumptions.end())
+      lines.push_back(fmt::format("{}: {}", name, line));
+  }
+  return lines;
+}
+
+bool any_op(const Schedule& schedule, bool (*is)(const Op&)) {
+  return std::any_of(
+      schedule.ops_of_rank.begin(), schedule.ops_of_rank.end(),
+      [&](const std::vector<Op>& ops) { return std::any_of(ops.begin(), ops.end(), is); });
+}
+
 }  // namespace
 
 Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   const ScheduleInfo& info = find_schedule(spec.name);
   ScheduleParams params{
       .ranks = s.ranks, .batch = s.batch, .options = spec.options, .batch_from = s.batch_from};
+  settle_virtual_stages(info, s, params);
   params.window = window_of(info, params);
   const Windows windows = windows_of(info, params, s.steps);
   check_run_size(info, params, windows.total);
   params.windows = static_cast<int>(windows.total);
-  StageEstimate stages = s.stages;
-  const Costs compute = costs_of(s, stages);
+  const int v = virtual_stages_of(info, params);
+  auto [stages, pair] = stages_of(info, s, v);
+  const Costs compute = costs_of(s, stages, pair);
   Run run;
+  run.options = params.options;
   run.order = make_schedule(info, params, &compute);
-  const Shape& shape = run.order.shape;
-  const std::size_t shared_assumptions = stages.assumptions.size();
-  if (s.gpu != nullptr && s.model) {
+  const Shape shape = run.order.shape;
+  if (shape.forward_only && s.steps > 1) {
+    throw ShapeError(
+        fmt::format("{}: has no updates, so several steps have no border; use more micro-batches "
+                    "instead of run.steps",
+                    info.name));
+  }
+  run.assumptions = stage_lines(info, params, s, v, stages);
+  if (!s.split_given &&
+      any_op(run.order, [](const Op& op) { return op.kind == OpKind::kInputGrad; })) {
+    run.assumptions.push_back(
+        "split backward: I and W take half of B each (assumed; model.stage_times.I and W not "
+        "given)");
+  }
+  if (any_op(run.order, [](const Op& op) { return op.pair != PairPart::kNone; })) {
+    run.assumptions.push_back(
+        pair.empty() ? "overlapped pairs: no gain assumed, F and B one after the other "
+                       "(model.stage_times.FB not given)"
+                     : "overlapped pairs: FB as given");
+  }
+  const auto before_updates = static_cast<std::ptrdiff_t>(stages.assumptions.size());
+  if (s.gpu != nullptr && s.model && !shape.forward_only) {
     add_update_costs(stages, *s.gpu, update_link(s, shape), shape.pipelines, shape.optimizer,
                      s.data);
   }
-  check_memory_size(stages, shape);
-  run.timeline = replay(lower(run.order, costs_of(s, stages)));
+  check_memory_size(stages, shape, largest_scale(s));
+  run.timeline = replay(lower(run.order, costs_of(s, stages, pair)));
   if (run.order.dispatch != Dispatch::kFixed)
     run.order = chosen_order(run.timeline, run.order.name);
-  run.memory = {.stages = stages.bytes, .weight_copies = {}};
-  RunInputs inputs{.name = display_name(info, spec.options),
+  run.memory = {.stages = stages.bytes,
+                .weight_copies = {},
+                .recompute = s.recompute,
+                .microbatch_scale = s.microbatch_scale};
+  const double mean = mean_scale(s);  // tokens and FLOPs count the real samples
+  RunInputs inputs{.name = display_name(info, params.options),
                    .family = std::string(info.name),
                    .batch = s.batch,
                    .warm_windows = static_cast<int>(windows.warm),
                    .measured_windows = static_cast<int>(windows.measured),
-                   .tokens_per_microbatch = stages.tokens_per_microbatch * s.data,
-                   .flops_per_microbatch = stages.flops_per_microbatch,
+                   .tokens_per_microbatch = stages.tokens_per_microbatch * mean * s.data,
+                   .flops_per_microbatch = stages.flops_per_microbatch * mean,
                    .memory_known = s.has_bytes,
                    .memory = run.memory};
   if (s.gpu != nullptr && s.has_bytes)
@@ -112,9 +199,8 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   run.result = summarise(run.timeline, inputs);
   for (const StageVersions& stage : run.result.versions.stages)
     run.memory.weight_copies.push_back(stage.copies);
-  run.assumptions.assign(
-      stages.assumptions.begin() + static_cast<std::ptrdiff_t>(shared_assumptions),
-      stages.assumptions.end());
+  run.assumptions.insert(run.assumptions.end(), stages.assumptions.begin() + before_updates,
+                         stages.assumptions.end());
   return run;
 }
 

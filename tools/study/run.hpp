@@ -13,7 +13,8 @@ namespace stagesim {
 struct Run {
   ScheduleResult result;
   Timeline timeline;
-  Schedule order;  // what ran; of an online rule the order it chose
+  std::map<std::string, std::string> options;  // of the schedule, v settled
+  Schedule order;                              // what ran; of an online rule the order it chose
   MemoryInputs memory;
   std::vector<std::string> assumptions;  // that only this schedule brings in
 };

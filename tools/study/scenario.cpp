@@ -86,7 +86,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
     read_stage_times(model, partition, overheads, s);
     model.finish();  // read_model finishes a transformer's fields
   } else if (top.has("model")) {
-    read_transformer(model, partition, overheads, batch, s);
+    read_transformer(model, partition, overheads, s);
   }
   read_links(cluster, s);
   problems.throw_if_any();

@@ -10,6 +10,7 @@
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/json_fields.hpp"
 #include "sim/costs.hpp"
+#include "sim/memory.hpp"
 
 namespace stagesim {
 
@@ -22,23 +23,48 @@ struct ScheduleSpec {
 };
 ScheduleSpec parse_schedule_spec(std::string_view text);
 
+// What gives the costs of any number of stages per rank, which only a schedule knows.
+struct StageSource {
+  int virtual_stages = 1;   // stages per rank that Scenario::stages and ::pair are for
+  bool per_rank = false;    // explicit costs: of the whole rank's share ("per": "rank")
+  std::string listed;       // path of the first list with one entry per stage; empty: none
+  bool balanced = false;    // a transformer's layers, when they are no list
+  std::vector<int> layers;  // [stage]: the list; empty: none
+  double launch_us = 0;     // host time per kernel
+};
+
+// cluster.p2p; an infinite rate is infinitely fast.
+struct PlainLink {
+  Nanos latency{};
+  double gb_per_s = 0;
+};
+
 // A scenario with everything settled that does not depend on the schedule. Times are what one rank
 // of one pipeline group sees; with data parallelism there are `data` such groups.
 struct Scenario {
   std::string name;
   Json json;  // as read, overrides applied
   int ranks = 1, data = 1;
-  int nodes = 1, gpus_per_node = 0;  // 0: not said
-  int ranks_per_node = 0;            // of one pipeline group; 0: all on one node
-  ScheduleSpec schedule;             // empty name: none given
-  int batch = 1;                     // micro-batches per pipeline group and step
-  std::string batch_from;            // how batch came about, when it was not given
-  int steps = 0;                     // 0: the schedule's default
+  int virtual_stages = 0;                // parallel.virtual, stages per rank; 0: not given
+  int nodes = 1, gpus_per_node = 0;      // 0: not said
+  int ranks_per_node = 0;                // of one pipeline group; 0: all on one node
+  ScheduleSpec schedule;                 // empty name: none given
+  int micro = 1;                         // samples of the micro-batch that the costs are of
+  int batch = 1;                         // micro-batches per pipeline group and step
+  std::vector<double> microbatch_scale;  // [batch]: batch.sizes / micro; empty: all the same
+  std::string batch_from;                // how batch came about, when it was not given
+  int steps = 0;                         // 0: the schedule's default
   bool barrier = false;
   CommMode comm = CommMode::kOverlapped;
 
-  StageEstimate stages;  // times and bytes per stage; updates still zero when there is a GPU
-  std::vector<LinkClass> links;
+  // For source.virtual_stages; of a run see stage_estimate.hpp. Updates still zero with a GPU.
+  StageEstimate stages;
+  bool split_given = true;                     // else I and W are half of B each
+  std::vector<Nanos> pair;                     // [stage]: model.stage_times.FB; empty: not given
+  RecomputeIn recompute = RecomputeIn::kNone;  // with explicit times; already in them
+  StageSource source;
+  std::vector<LinkClass> links;  // of `stages`
+  std::optional<PlainLink> plain_link;
   std::optional<Model> model;       // else explicit stage times
   const GpuProfile* gpu = nullptr;  // null with explicit stage times and no cluster.gpu
   std::optional<LinkProfile> link_within, link_between;  // of a node, between nodes

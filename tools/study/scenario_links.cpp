@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "tools/study/scenario_parts.hpp"
+#include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
 namespace {
@@ -39,10 +40,8 @@ void read_plain_link(JsonFields& cluster, Scenario& s) {
                 "a message of {} bytes would take {:.3g} s; one op may take 2 h at most", largest,
                 longest_ns / 1e9);
   } else {
-    for (const StageBytes& stage : s.stages.bytes) {
-      link.transfer_time.push_back(
-          link.latency + rounded_nanos(finite ? static_cast<double>(stage.message) / rate : 0));
-    }
+    s.plain_link = {link.latency, finite ? rate : std::numeric_limits<double>::infinity()};
+    s.links = link_classes(s, s.stages.bytes);
   }
   if (finite && largest == 0 && s.ranks > 1 && !s.stages.bytes.empty()) {
     p2p.problem("gb_per_s",
@@ -50,7 +49,6 @@ void read_plain_link(JsonFields& cluster, Scenario& s) {
                 "leave it out");
   }
   p2p.finish();
-  s.links = {link};
   s.link_within = s.link_between =
       plain_profile(link, finite ? rate : std::numeric_limits<double>::infinity());
   s.assumptions.push_back(fmt::format(
@@ -85,6 +83,21 @@ std::string link_names(const Scenario& s) {
 
 }  // namespace
 
+std::vector<LinkClass> link_classes(const Scenario& s, const std::vector<StageBytes>& bytes) {
+  if (s.plain_link) {
+    LinkClass link{.name = "p2p", .latency = s.plain_link->latency, .transfer_time = {}};
+    for (const StageBytes& stage : bytes) {
+      link.transfer_time.push_back(link.latency + rounded_nanos(static_cast<double>(stage.message) /
+                                                                s.plain_link->gb_per_s));
+    }
+    return {link};
+  }
+  if (!s.link_within) return {LinkClass{}};
+  std::vector<LinkClass> links{link_costs(*s.link_within, bytes)};
+  if (s.nodes > 1) links.push_back(link_costs(*s.link_between, bytes));
+  return links;
+}
+
 void read_links(JsonFields& cluster, Scenario& s) {
   if (cluster.has("p2p")) return read_plain_link(cluster, s);
   const JsonSource& source = cluster.source();
@@ -112,9 +125,9 @@ void read_links(JsonFields& cluster, Scenario& s) {
   }
   s.link_within = *within;
   if (s.nodes > 1) s.link_between = *between;
+  s.links = link_classes(s, s.stages.bytes);
   for (const LinkProfile* link : {within, between}) {
     if (link == nullptr || (link == between && s.nodes == 1)) continue;
-    s.links.push_back(link_costs(*link, s.stages.bytes));
     std::string error = link->error ? fmt::format(", fit error {:.0f} %", 100 * *link->error) : "";
     s.assumptions.push_back(
         fmt::format("link {}: {} ({}: {}{}); one message at a time per direction", link->name,

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tools/study/scenario_parts.hpp"
+#include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
 namespace {
@@ -13,6 +15,14 @@ double nanos_per(const std::string& unit) {
   return unit == "us" ? 1e3 : 1;
 }
 
+// One entry per stage, or per rank; the first list is remembered for messages.
+std::vector<double> entries(JsonFields& from, const char* key, std::size_t count, double high,
+                            Scenario& s) {
+  if (from.any(key).is_array() && s.source.listed.empty() && !s.source.per_rank)
+    s.source.listed = from.path_of(key);
+  return from.numbers(key, count, 0, high);
+}
+
 void read_stage_bytes(JsonFields& model, std::size_t stages, Scenario& s) {
   s.stages.bytes.assign(stages, {});
   if (!model.has("stage_bytes")) return;
@@ -20,51 +30,79 @@ void read_stage_bytes(JsonFields& model, std::size_t stages, Scenario& s) {
   JsonFields bytes = model.child("stage_bytes");
   const auto read = [&](const char* key, std::int64_t StageBytes::*field) {
     if (!bytes.has(key)) return;
-    const std::vector<double> values = bytes.numbers(key, stages, 0, 1e15);
+    const std::vector<double> values = entries(bytes, key, stages, 1e15, s);
     for (std::size_t i = 0; i < stages; ++i) s.stages.bytes[i].*field = std::llround(values[i]);
   };
   read("activation", &StageBytes::activation);
   read("activation_after_I", &StageBytes::activation_after_i);
   read("message", &StageBytes::message);
+  for (StageBytes& b : s.stages.bytes) b.checkpoint = std::min(b.message, b.activation);
+  read("checkpoint", &StageBytes::checkpoint);
   read("weights", &StageBytes::weights);
   read("gradients", &StageBytes::gradients);
   read("optimizer", &StageBytes::optimizer);
   read("workspace", &StageBytes::workspace);
   bytes.finish();
-  for (std::size_t i = 0; i < stages; ++i) {
-    if (s.stages.bytes[i].activation_after_i > s.stages.bytes[i].activation) {
-      bytes.problem("activation_after_I",
-                    "stage {}: {} bytes stay after I, more than the whole activation of {}", i,
-                    s.stages.bytes[i].activation_after_i, s.stages.bytes[i].activation);
-      break;
+  const auto check = [&](const char* key, std::int64_t StageBytes::*part, const char* what) {
+    for (std::size_t i = 0; i < stages; ++i) {
+      if (s.stages.bytes[i].*part <= s.stages.bytes[i].activation) continue;
+      bytes.problem(key, "stage {}: {} bytes {}, more than the whole activation of {}", i,
+                    s.stages.bytes[i].*part, what, s.stages.bytes[i].activation);
+      return;
     }
+  };
+  check("activation_after_I", &StageBytes::activation_after_i, "stay after I");
+  check("checkpoint", &StageBytes::checkpoint, "stay after F");
+}
+
+// What is computed again is another forward inside the backward.
+void add_recompute(JsonFields& model, Scenario& s) {
+  const std::string mode = model.one_of("recompute", {"none", "full", "full-both"}, "none");
+  if (mode == "none") return;
+  const bool both = mode == "full-both";
+  s.recompute = both ? RecomputeIn::kBoth : RecomputeIn::kInputGrad;
+  for (StageCosts& stage : s.stages.costs) {
+    stage.backward += stage.forward;
+    stage.input_grad += stage.forward;
+    if (both) stage.weight_grad += stage.forward;
   }
+  for (std::size_t i = 0; i < s.pair.size(); ++i) s.pair[i] += s.stages.costs[i].forward;
+  s.assumptions.push_back(
+      fmt::format("recompute {}: F is added to B, {} (model.recompute); F leaves the checkpoint{}",
+                  mode, both ? "I, W and FB" : "I and FB",
+                  s.has_bytes ? " of stage_bytes (its message when not given)" : ""));
 }
 
 }  // namespace
 
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads,
                       Scenario& s) {
-  // 0: the number of stages is not known, because the shape has problems already reported.
-  const bool shape_ok = model.source().problems->empty();
-  const std::size_t stages = shape_ok ? static_cast<std::size_t>(s.ranks) : 0;
   JsonFields times = model.child("stage_times");
   const std::string unit = times.one_of("unit", {"ms", "us", "ns", "s"}, "ms");
-  times.one_of("per", {"stage", "rank"},
-               "stage");  // the same while every rank has one stage of a pipeline
+  s.source.per_rank = times.one_of("per", {"stage", "rank"}, "stage") == "rank";
+  s.source.virtual_stages = s.source.per_rank ? 1 : std::max(1, s.virtual_stages);
+  // 0: the number of stages is not known, because the shape has problems already reported.
+  const bool shape_ok = model.source().problems->empty();
+  const auto stages = static_cast<std::size_t>(shape_ok ? s.ranks * s.source.virtual_stages : 0);
   const double scale = nanos_per(unit);
   const double longest = static_cast<double>(kLongestOp.count()) / scale;
   s.stages.costs.assign(stages, {});
-  const auto read = [&](JsonFields& from, const char* key, Nanos StageCosts::*field) {
-    const std::vector<double> values = from.numbers(key, stages, 0, longest);
+  const auto read_times = [&](JsonFields& from, const char* key) {
+    const std::vector<double> values = entries(from, key, stages, longest, s);
+    std::vector<Nanos> result(stages);
     for (std::size_t i = 0; i < stages; ++i) {
-      s.stages.costs[i].*field = rounded_nanos(values[i] * scale);
-      if (values[i] > 0 && s.stages.costs[i].*field == Nanos{0}) {
+      result[i] = rounded_nanos(values[i] * scale);
+      if (values[i] > 0 && result[i] == Nanos{0}) {
         from.problem(key, "stage {}: {} {} is less than half a nanosecond and would count as 0", i,
                      values[i], unit);
         break;
       }
     }
+    return result;
+  };
+  const auto read = [&](JsonFields& from, const char* key, Nanos StageCosts::*field) {
+    const std::vector<Nanos> values = read_times(from, key);
+    for (std::size_t i = 0; i < stages; ++i) s.stages.costs[i].*field = values[i];
   };
   read(times, "F", &StageCosts::forward);
   const bool split = times.has("I") || times.has("W");
@@ -74,6 +112,14 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
     for (StageCosts& stage : s.stages.costs) stage.backward = stage.input_grad + stage.weight_grad;
   }
   if (times.has("B") || !split) read(times, "B", &StageCosts::backward);
+  s.split_given = split;
+  if (!split) {
+    for (StageCosts& stage : s.stages.costs) {
+      stage.weight_grad = stage.backward / 2;
+      stage.input_grad = stage.backward - stage.weight_grad;
+    }
+  }
+  if (times.has("FB")) s.pair = read_times(times, "FB");
   times.finish();
   if (model.has("update_time")) read(model, "update_time", &StageCosts::step);
   read_stage_bytes(model, stages, s);
@@ -91,16 +137,17 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
       std::string(model.has("update_time")
                       ? ""
                       : "; the optimizer step takes no time (model.update_time not given)"));
+  add_recompute(model, s);
   s.assumptions.push_back(
       "collectives of the update, data-parallel ones included: no time (not modelled with explicit "
       "stage_times)");
 }
 
 void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& overheads,
-                      JsonFields& batch, Scenario& s) {
+                      Scenario& s) {
   s.model = read_model(fields);
-  const double launch = overheads.number("launch_us", 0, 1e6, s.gpu ? s.gpu->launch_us.value : 0);
-  const auto micro = static_cast<int>(batch.integer("micro", 1, 1'000'000, 1));
+  StageSource& source = s.source;
+  source.launch_us = overheads.number("launch_us", 0, 1e6, s.gpu ? s.gpu->launch_us.value : 0);
   if (s.gpu == nullptr && fields.source().problems->empty()) {
     fields.source().problems->add(
         "{}: missing field 'cluster.gpu': a model needs a GPU to run on (or give "
@@ -108,32 +155,29 @@ void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& ove
         fields.source().file);
   }
   if (!fields.source().problems->empty()) return;
-  StagePlan plan{{}, micro};
-  const Json& layers = partition.any("layers");
-  try {
-    if (layers.is_array()) {
-      for (const double n :
-           partition.numbers("layers", static_cast<std::size_t>(s.ranks), 0, 1e6)) {
-        if (n != std::floor(n))
-          partition.problem("layers", "expected whole numbers of layers, got {}", n);
-        plan.layers.push_back(static_cast<int>(n));
-      }
-    } else if (partition.one_of("layers", {"even", "balanced"}, "even") == "balanced") {
-      plan.layers = balanced_layers(*s.model, *s.gpu, s.ranks, micro, launch);
-    } else {
-      plan.layers = even_layers(s.model->layers, s.ranks);
+  source.virtual_stages = std::max(1, s.virtual_stages);
+  const int stages = s.ranks * source.virtual_stages;
+  if (partition.any("layers").is_array()) {
+    source.listed = partition.path_of("layers");
+    for (const double n : partition.numbers("layers", static_cast<std::size_t>(stages), 0, 1e6)) {
+      if (n != std::floor(n))
+        partition.problem("layers", "expected whole numbers of layers, got {}", n);
+      source.layers.push_back(static_cast<int>(n));
     }
-    if (!fields.source().problems->empty()) return;
-    s.stages = transformer_stages(*s.model, *s.gpu, plan, launch);
+  } else {
+    source.balanced = partition.one_of("layers", {"even", "balanced"}, "even") == "balanced";
+    // Schedules with one stage per rank may still do; those with several refuse.
+    if (!source.balanced && s.model->layers % stages != 0) source.virtual_stages = 1;
+  }
+  if (!fields.source().problems->empty()) return;
+  try {
+    s.stages = split_transformer(s, source.virtual_stages);
   } catch (const InputError& error) {
     const std::string text = error.what();  // already names partition.layers
     fields.source().problems->add("{}: {}", fields.source().file, text);
     return;
   }
   s.has_bytes = true;
-  s.assumptions.push_back(
-      fmt::format("layers per stage: {}; embedding on stage 0, output layer and loss on stage {}",
-                  fmt::join(plan.layers, " "), s.ranks - 1));
   s.assumptions.insert(s.assumptions.end(), s.stages.assumptions.begin(),
                        s.stages.assumptions.end());
 }

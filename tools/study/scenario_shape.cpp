@@ -3,18 +3,72 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "schedules/table.hpp"
 #include "tools/study/scenario_parts.hpp"
+#include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
 namespace {
 
-constexpr std::int64_t kMostRanks = 16384;  // stages are 16-bit numbers
+constexpr std::int64_t kMostRanks = 16384;
+constexpr std::int64_t kMostScale = 1000;  // of a micro-batch over the one that the costs are of
 constexpr std::int64_t kMostMicrobatches = 100'000'000;
 
 // "12", "2.5": a quotient as a person would write it.
 std::string quotient_text(double value) { return fmt::format("{:g}", value); }
+
+// Micro-batches of unequal size, in samples.
+void read_sizes(JsonFields& batch, Scenario& s) {
+  const Json& list = batch.any("sizes");
+  if (!list.is_array() || list.empty())
+    return batch.wrong("sizes", "a list with the samples of every micro-batch of a step");
+  const std::int64_t most = kMostScale * s.micro;
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const double size = list[i].is_number() ? list[i].get<double>() : 0;
+    if (size != std::floor(size) || size < 1 || size > static_cast<double>(most)) {
+      batch.problem("sizes",
+                    "entry {}: expected a whole number from 1 to {} ({} x batch.micro {}), got {}",
+                    i, most, kMostScale, s.micro, short_text(list[i]));
+      continue;
+    }
+    sizes.push_back(std::llround(size));
+    s.microbatch_scale.push_back(size / s.micro);
+  }
+  const bool all = sizes.size() <= 16;  // are shown in messages
+  const std::vector<std::int64_t> shown(
+      sizes.begin(), sizes.begin() + std::min<std::ptrdiff_t>(16, std::ssize(sizes)));
+  s.batch = static_cast<int>(list.size());
+  if (batch.has("microbatches")) {
+    const std::int64_t count = batch.integer("microbatches", 1, kMostMicrobatches, s.batch);
+    if (count != s.batch) {
+      batch.problem(
+          "microbatches",
+          "{} does not agree with the {} entries of batch.sizes; give {}, or leave it out", count,
+          s.batch, s.batch);
+    }
+  } else {
+    s.batch_from = "the entries of batch.sizes";
+  }
+  if (batch.has("global") && sizes.size() == list.size()) {
+    const std::int64_t sum = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+    const std::int64_t product = sum * s.data;
+    const std::int64_t global =
+        batch.integer("global", 1, std::numeric_limits<std::int32_t>::max(), product);
+    if (global != product) {
+      batch.problem(
+          "global",
+          "{} does not agree with the sum of batch.sizes {}{} = {} x data-parallel copies "
+          "{} = {}; give {}, or leave it out",
+          global, fmt::join(shown, " + "), all ? "" : " + ...", sum, s.data, product, product);
+    }
+  }
+  s.assumptions.push_back(fmt::format(
+      "micro-batch sizes {}{}: times and bytes in proportion to batch.micro {} (assumed)",
+      fmt::join(shown, " "), all ? "" : " ...", s.micro));
+}
 
 }  // namespace
 
@@ -34,6 +88,7 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   s.nodes = static_cast<int>(cluster.integer("nodes", 1, 65536, 1));
   const auto tensor = parallel.integer("tensor", 1, 64, 1);
   const auto virtual_stages = parallel.integer("virtual", 1, 1024, 1);
+  if (parallel.has("virtual")) s.virtual_stages = static_cast<int>(virtual_stages);
   const bool sized = s.gpus_per_node > 0;
   if (cluster.has("nodes") && !sized) cluster.missing("gpus_per_node");
   if (tensor > 1) {
@@ -41,12 +96,6 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
                      "expected 1, got {}: tensor parallelism is not modelled yet; give stage_times "
                      "of one tensor-parallel group",
                      tensor);
-  }
-  if (virtual_stages > 1) {
-    parallel.problem(
-        "virtual",
-        "expected 1, got {}: no schedule here has several stages per rank of one pipeline yet",
-        virtual_stages);
   }
   if (!parallel.has("pipeline") && !sized) {
     parallel.missing("pipeline");
@@ -62,6 +111,10 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   }
   s.ranks = static_cast<int>(
       parallel.integer("pipeline", 1, kMostRanks, sized ? std::min(total, kMostRanks) : 1));
+  if (s.ranks * virtual_stages > kMostStages) {
+    parallel.problem("virtual", "{} ranks x {} stages per rank are {} stages, expected at most {}",
+                     s.ranks, virtual_stages, s.ranks * virtual_stages, kMostStages);
+  }
   if (parallel.has("data")) {
     s.data = static_cast<int>(parallel.integer("data", 1, 1'000'000, 1));
     const std::int64_t needed = std::int64_t{s.ranks} * tensor * s.data;
@@ -98,6 +151,8 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
 
 void read_batch(JsonFields& batch, Scenario& s) {
   const std::int64_t micro = batch.integer("micro", 1, 1'000'000, 1);
+  s.micro = static_cast<int>(micro);
+  if (batch.has("sizes")) return read_sizes(batch, s);
   if (batch.has("microbatches")) {
     s.batch = static_cast<int>(batch.integer("microbatches", 1, kMostMicrobatches, 1));
     if (batch.has("global")) {

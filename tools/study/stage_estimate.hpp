@@ -1,0 +1,28 @@
+#pragma once
+
+#include <vector>
+
+#include "tools/study/scenario.hpp"
+
+namespace stagesim {
+
+inline constexpr int kMostStages = 65535;  // of one pipeline: stages are 16-bit numbers
+
+// Costs, bytes, parameters and assumptions of scenario.ranks x virtual_stages stages. Explicit
+// costs given per rank are divided by virtual_stages (message, workspace and checkpoint are not):
+// stage s takes the entry of rank s mod ranks. A transformer's even or balanced layers are split
+// anew. Throws ShapeError with the arithmetic and the way out, without the schedule's name, when
+// the scenario cannot give so many stages.
+StageEstimate stage_estimate(const Scenario& scenario, int virtual_stages);
+
+// What stage_estimate does for a transformer; scenario.model and gpu must be there, source settled.
+// Throws InputError for layers that do not add up, ShapeError for those that do not divide.
+StageEstimate split_transformer(const Scenario& scenario, int virtual_stages);
+
+// [stage]: time of an overlapped pair, as Costs::pair; empty when none is given. Same errors.
+std::vector<Nanos> pair_times(const Scenario& scenario, int virtual_stages);
+
+// Message times of every stage on the scenario's links, as Costs::links.
+std::vector<LinkClass> link_classes(const Scenario& scenario, const std::vector<StageBytes>& bytes);
+
+}  // namespace stagesim
