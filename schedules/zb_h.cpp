@@ -34,6 +34,11 @@ Schedule zb_h2(const ScheduleParams& params, const Costs*) {
 std::vector<ClosedForm> forms_h1(const ScheduleParams& params, const EqualStages& t) {
   const int p = params.ranks, m = params.window;
   const double whole = t.forward + t.input_grad + t.weight_grad;
+  if (m <= p && t.weight_grad <= t.input_grad && t.weight_grad <= t.forward) {
+    return {{"wall", "(m + p - 1)(F + I) + W, W <= F and W <= I, m <= p",
+             "arXiv 2401.10241 appendix H",
+             (m + p - 1) * (t.forward + t.input_grad) + t.weight_grad}};
+  }
   if (m < p) return {};
   return {{"wall", "m (F + I + W) + (p - 1)(F + I - W), W <= F and W <= I, m >= p",
            "arXiv 2401.10241 Table 2",

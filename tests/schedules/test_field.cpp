@@ -256,6 +256,50 @@ TEST_CASE("an overlapped pair costs what it is said to cost", "[dualpipe]") {
   }
 }
 
+TEST_CASE("ZB-H1 and ZB-H2: what rank i holds at its peak, in M_B and M_W",
+          "[zero-bubble][memory]") {
+  // arXiv 2401.10241 section 2.3, i from 1: H1 (p - i + 1) M_B + (i - 1) M_W, H2 (2 p - 2 i + 1)
+  // M_B
+  // + (2 i - 2) M_W.
+  const int p = GENERATE(2, 4, 8), m = 4 * p;
+  const std::int64_t mb = 1000, mw = GENERATE(500, 900);
+  MemoryInputs inputs{
+      std::vector<StageBytes>(std::size_t(p), {.activation = mb, .activation_after_i = mw}),
+      std::vector<int>(std::size_t(p), 1)};
+  const auto h1 = memory(run_split({"zb-h1", p, m}), inputs);
+  const auto h2 = memory(run_split({"zb-h2", p, m}), inputs);
+  for (int i = 1; i <= p; ++i) {
+    CHECK(h1[std::size_t(i - 1)].peak == (p - i + 1) * mb + (i - 1) * mw);
+    CHECK(h2[std::size_t(i - 1)].peak == (2 * p - 2 * i + 1) * mb + (2 * i - 2) * mw);
+  }
+}
+
+TEST_CASE("a V placement puts embedding and head on the same rank", "[memory]") {
+  // sail-sg/zero-bubble-pipeline-parallelism#36: 4 layers per rank, 100 MiB of activations and 200
+  // MiB of parameters each, embedding and head 500 MiB each. (Its ZB-V is not here yet; DualPipeV
+  // has the same placement and holds one stage more.)
+  const auto mib_of = [](const Wanted& wanted, int per_stage) {
+    const Timeline t = run_split(wanted);
+    MemoryInputs inputs;
+    inputs.stages.assign(std::size_t(t.shape().stages), {.activation = 100 * per_stage,
+                                                         .activation_after_i = 100 * per_stage,
+                                                         .weights = 200 * per_stage});
+    inputs.stages.front().weights += 500;
+    inputs.stages.back().weights += 500;
+    inputs.weight_copies.assign(t.shape().rank_of_stage.size(), 1);
+    std::vector<std::int64_t> peaks;
+    for (const RankMemory& rank : memory(t, inputs)) peaks.push_back(rank.peak);
+    return peaks;
+  };
+  const auto one_f_one_b = mib_of({"1f1b", 8, 16}, 4);
+  CHECK(one_f_one_b.front() == 8 * 400 + 800 + 500);
+  CHECK(one_f_one_b.back() == 400 + 800 + 500);
+  CHECK(mib_of({"zb-h1", 8, 16}, 4).front() == 4500);
+  const auto v = mib_of({"dualpipev", 8, 16}, 2);
+  CHECK(v.front() == 17 * 200 + 800 + 500 + 500);
+  CHECK(v.back() == 17 * 200 + 800);
+}
+
 TEST_CASE("GEMS: one micro-batch at a time", "[gems]") {
   const int p = GENERATE(2, 3, 4, 8), m = GENERATE(1, 2, 7, 16);
   CHECK(wall_of({"gems", p, m}) == (2 * p + 1) * m + p - 1);

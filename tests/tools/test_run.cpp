@@ -42,6 +42,26 @@ TEST_CASE("GPipe's bubble is (p - 1)/(m + p - 1) of the wall", "[run]") {
   }
 }
 
+// sail-sg/zero-bubble-pipeline-parallelism#9
+TEST_CASE("46 layers on 16 ranks with two stages each: refused with the arithmetic, or balanced",
+          "[run]") {
+  const std::string model =
+      R"({"model": {"preset": "gpt-1.5b", "layers": 46}, "parallel": {"pipeline": 16},
+          "cluster": {"gpu": "a800-sxm-80gb", "nodes": 2, "gpus_per_node": 8, "intra": "nvlink3",
+                      "inter": "hdr200x8"},
+          "batch": {"micro": 1, "global": 32}, "partition": {"layers": )";
+  const Scenario balanced = read(model + "\"balanced\"}}");
+  const Run run = run_schedule(balanced, parse_schedule_spec("hanayo"));
+  CHECK(run.result.shape.stages == 32);
+  std::string layers;
+  for (const std::string& line : run.assumptions) {
+    if (line.find("layers per stage") != std::string::npos) layers = line;
+  }
+  CHECK_THAT(layers, contains("hanayo: layers per stage: ") && contains(" 2 "));
+  CHECK_THAT(layers, !contains(" 3 "));  // 46 = 32 + 14: the slowest stage has 2
+  CHECK_THAT(problems_of(model + "\"even\"}}"), contains("46 layers do not divide by 16 stages"));
+}
+
 // microsoft/nnscaler#30
 TEST_CASE("where the slow stage sits matters to 1F1B and not to GPipe", "[run]") {
   const auto step = [](const char* forward, const char* backward, const char* schedule) {

@@ -29,14 +29,7 @@ Answer explain_command(const std::vector<std::string>& args, std::ostream& out, 
            "--B 2\n";
     return Answer::kYes;
   }
-  Scenario scenario = scenario_from("explain", vm);
-  if (vm.count("schedule"))
-    scenario.schedule = parse_schedule_spec(vm["schedule"].as<std::string>());
-  if (scenario.schedule.name.empty()) {
-    throw InputError(
-        "no schedule: give --schedule NAME, or \"schedule\" in the scenario; 'stagesim list "
-        "schedules' shows them");
-  }
+  const Scenario scenario = scenario_with_schedule("explain", vm);
   const Attempt attempt{scenario.schedule, run_schedule(scenario, scenario.schedule), ""};
   for (const std::string& line : explain(*attempt.run, scenario.schedule))
     fmt::print(out, "{}\n", line);

@@ -143,14 +143,7 @@ Answer run_command(const std::vector<std::string>& args, std::ostream& out, std:
   needs("width", "grid");
   if (vm.count("grid") && vm.count("json"))
     throw InputError("--grid and --json both go to standard output; choose one");
-  Scenario scenario = scenario_from("run", vm);
-  if (vm.count("schedule"))
-    scenario.schedule = parse_schedule_spec(vm["schedule"].as<std::string>());
-  if (scenario.schedule.name.empty()) {
-    throw InputError(
-        "no schedule: give --schedule NAME, or \"schedule\" in the scenario; 'stagesim list "
-        "schedules' shows them");
-  }
+  Scenario scenario = scenario_with_schedule("run", vm);
   scenario.json["schedule"] =
       scenario.schedule.text();  // what ran, so that the result can be run again
   Attempt attempt{scenario.schedule, run_schedule(scenario, scenario.schedule), ""};

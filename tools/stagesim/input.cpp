@@ -182,4 +182,16 @@ Scenario scenario_from(const std::string& command, const po::variables_map& vm) 
   return read_scenario(json, file, origins, options);
 }
 
+Scenario scenario_with_schedule(const std::string& command, const po::variables_map& vm) {
+  Scenario scenario = scenario_from(command, vm);
+  if (vm.count("schedule"))
+    scenario.schedule = parse_schedule_spec(vm["schedule"].as<std::string>());
+  if (scenario.schedule.name.empty()) {
+    throw InputError(
+        "no schedule: give --schedule NAME, or \"schedule\" in the scenario; 'stagesim list "
+        "schedules' shows them");
+  }
+  return scenario;
+}
+
 }  // namespace stagesim

@@ -20,5 +20,9 @@ boost::program_options::variables_map parse_args(
 
 // Builds the scenario from file or ready-made name, inline options and --set, in this order.
 Scenario scenario_from(const std::string& command, const boost::program_options::variables_map& vm);
+// The same for a command that replays one schedule: --schedule, or the scenario's. InputError when
+// there is none.
+Scenario scenario_with_schedule(const std::string& command,
+                                const boost::program_options::variables_map& vm);
 
 }  // namespace stagesim
