@@ -100,7 +100,7 @@ class Replica {
     const int window = op.microbatch / shape_.window;
     const auto [entry, fresh] = target.try_emplace(window, 0);
     if (fresh) entry->second = current_ + predicted_ahead(shape_, result_.rank, forward);
-    target.erase(target.begin(), target.find(window - 1));
+    target.erase(target.begin(), target.lower_bound(window - 1));
     return entry->second;
   }
 
