@@ -17,6 +17,7 @@ const std::vector<ScheduleInfo>& schedule_table() {
   static const std::vector<ScheduleInfo> table{
       gpipe_info(),         one_f_one_b_info(),  eager_1f1b_info(), interleaved_1f1b_info(),
       looped_bfs_info(),    zb_h1_info(),        zb_h2_info(),      zb1p_interleaved_info(),
+      zb_v_info(),          v_half_info(),       v_min_info(),      one_f_one_b_v_info(),
       dualpipe_info(),      dualpipev_info(),    chimera_info(),    gems_info(),
       hanayo_info(),        bitpipe_info(),      pipedream_info(),  pipedream_vsync_info(),
       pipedream_2bw_info(), xpipe_info(),        paci_info(),       amdp_info(),

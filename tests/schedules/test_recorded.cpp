@@ -39,8 +39,9 @@ std::vector<std::string> rows_of(Schedule s) {
 }  // namespace
 
 TEST_CASE("orders equal the recorded ones", "[recorded]") {
-  const std::string name = GENERATE("interleaved-1f1b", "looped-bfs", "zb-h1", "zb-h2",
-                                    "zb1p-interleaved", "dualpipe", "dualpipev", "chimera");
+  const std::string name =
+      GENERATE("interleaved-1f1b", "looped-bfs", "zb-h1", "zb-h2", "zb1p-interleaved", "zb-v",
+               "v-half", "v-min", "1f1b-v", "dualpipe", "dualpipev", "chimera");
   const int p = GENERATE(4, 8);
   const std::string size = p == 4 ? "_p4_m8" : "_p8_m16";
   CHECK(rows_of(make({name, p, 2 * p})) == recorded_rows(name + size));
