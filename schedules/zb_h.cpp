@@ -73,7 +73,7 @@ ScheduleInfo zb_h1_info() {
 ScheduleInfo zb_h2_info() {
   return {"zb-h2",
           {"zb2p"},
-          "split backward, twice the warm-up: no bubble between steps without a barrier",
+          "split backward, twice the warm-up: no idle inside a rank's own span",
           kSource,
           VersionRule::kFlush,
           {},

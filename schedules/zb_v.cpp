@@ -129,7 +129,8 @@ std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualSt
 ScheduleInfo zb_v_info() {
   return {"zb-v",
           {},
-          "two stages per rank in a V, split backward: no bubble, activations as 1F1B",
+          "two stages per rank in a V, split backward: no idle inside a rank's own span, "
+          "activations as 1F1B",
           "Zero Bubble, arXiv 2401.10241 section 6",
           VersionRule::kFlush,
           {},
