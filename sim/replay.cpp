@@ -64,7 +64,7 @@ std::string name(const Program& program, TaskId task) {
     if (++shown <= kShown) text += fmt::format(", which waits for {}", name(program, at));
   } while (at != first);
   if (shown > kShown) text += fmt::format(", … ({} more in the cycle)", shown - kShown);
-  throw InputError(text);
+  throw DeadlockError(text);
 }
 
 // A fixed order needs no ready queue: the chain of a rank makes one task ready at a time, and a

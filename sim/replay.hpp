@@ -15,7 +15,7 @@ struct ReplayBuffers {
 // The event loop. Runs every task once: it starts when all it waits for has ended and its lane is
 // free; a link serves messages in the order they became ready, one at a time; ties go to the lower
 // task id, so equal input gives equal bytes.
-// Throws InputError when some tasks can never start, with the cycle of who waits for whom.
+// Throws DeadlockError when some tasks can never start, with the cycle of who waits for whom.
 void replay_into(const Program& program, ReplayBuffers& buffers);
 
 Timeline replay(const Program& program);

@@ -21,6 +21,11 @@ struct ShapeError : InputError {
   using InputError::InputError;
 };
 
+// Ops that wait for each other in a circle, named in the message.
+struct DeadlockError : InputError {
+  using InputError::InputError;
+};
+
 // Our trouble: a broken promise inside stagesim.
 struct InternalError : std::logic_error {
   using std::logic_error::logic_error;

@@ -133,6 +133,20 @@ bool any_op(const Schedule& schedule, bool (*is)(const Op&)) {
       [&](const std::vector<Op>& ops) { return std::any_of(ops.begin(), ops.end(), is); });
 }
 
+// Groups of sends and receives that wait for each other are a property of the order: Megatron-LM
+// runs interleaved and zero-bubble orders with calls placed by hand.
+Timeline replay_or_refuse(const ScheduleInfo& info, const Scenario& s, const Program& program) {
+  try {
+    return replay(program);
+  } catch (const DeadlockError& error) {
+    if (s.comm != CommMode::kBlocking) throw;
+    throw ShapeError(
+        fmt::format("{}: hangs with comm.mode \"blocking\", where one group of sends and receives "
+                    "stands between two ops of a rank; use \"overlapped\" ({})",
+                    info.name, error.what()));
+  }
+}
+
 }  // namespace
 
 Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
@@ -176,7 +190,7 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
                      s.data);
   }
   check_memory_size(stages, shape, largest_scale(s));
-  run.timeline = replay(lower(run.order, costs_of(s, stages, pair)));
+  run.timeline = replay_or_refuse(info, s, lower(run.order, costs_of(s, stages, pair)));
   if (run.order.dispatch != Dispatch::kFixed)
     run.order = chosen_order(run.timeline, run.order.name);
   run.memory = {.stages = stages.bytes,
