@@ -62,6 +62,21 @@ TEST_CASE("46 layers on 16 ranks with two stages each: refused with the arithmet
   CHECK_THAT(problems_of(model + "\"even\"}}"), contains("46 layers do not divide by 16 stages"));
 }
 
+TEST_CASE("parallel.virtual sets v where a schedule lets one choose; 1 chooses nothing", "[run]") {
+  const auto stages = [](const char* v, const char* schedule) {
+    return result(R"({"model": {"stage_times": {"F": 1, "B": 2}}, "batch": {"microbatches": 8},
+                      "parallel": {"pipeline": 4, "virtual": )" +
+                      std::string(v) + "}}",
+                  schedule)
+        .shape.stages;
+  };
+  CHECK(stages("1", "interleaved-1f1b") == 8);
+  CHECK(stages("4", "interleaved-1f1b") == 16);
+  CHECK(stages("4", "interleaved-1f1b:v=3") == 12);
+  CHECK(stages("4", "zb-v") == 8);
+  CHECK(stages("4", "1f1b") == 4);
+}
+
 // microsoft/nnscaler#30
 TEST_CASE("where the slow stage sits matters to 1F1B and not to GPipe", "[run]") {
   const auto step = [](const char* forward, const char* backward, const char* schedule) {
