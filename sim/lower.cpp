@@ -236,7 +236,7 @@ Program lower(const Schedule& schedule, const Costs& costs) {
   STAGESIM_CHECK(!costs.links.empty() &&
                  schedule.ops_of_rank.size() == static_cast<std::size_t>(schedule.shape.ranks));
   if (schedule.dispatch != Dispatch::kFixed && costs.comm == CommMode::kBlocking) {
-    throw InputError(
+    throw ShapeError(
         fmt::format("{}: comm.mode \"blocking\" needs a fixed order, because both ends of a "
                     "group are posted by position; "
                     "use \"overlapped\", or a fixed schedule",

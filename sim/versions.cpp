@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <set>
@@ -12,6 +13,12 @@ namespace stagesim {
 namespace {
 
 constexpr std::size_t kMostViolations = 20;
+
+// Predicted weights may be ahead of those that are used: then a difference is negative.
+int further_from_zero(int a, int b) {
+  if (std::abs(a) != std::abs(b)) return std::abs(a) > std::abs(b) ? a : b;
+  return std::max(a, b);
+}
 
 // One stage replica as its rank runs it.
 class Replica {
@@ -50,10 +57,10 @@ class Replica {
       violate(op, fmt::format("has mismatch {} and delay {} in a flush schedule", mismatch, delay));
     }
     if (is_gradient(op.kind) && in_statistics(op)) {
-      result_.max_mismatch = std::max(result_.max_mismatch, mismatch);
-      result_.max_delay = std::max(result_.max_delay, delay);
+      result_.max_mismatch = further_from_zero(result_.max_mismatch, mismatch);
+      result_.max_delay = further_from_zero(result_.max_delay, delay);
       sum_mismatch_ += mismatch;
-      mismatched_ += mismatch > 0 ? 1 : 0;
+      mismatched_ += mismatch != 0 ? 1 : 0;
       ++counted_;
     }
     if (last_part) {

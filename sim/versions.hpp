@@ -17,7 +17,7 @@ int predicted_ahead(const Shape& shape, int rank, bool forward);
 // is applied to - version(F). Statistics are over the micro-batches of windows first..last.
 struct StageVersions {
   int pipeline = 0, stage = 0, rank = 0;
-  int max_mismatch = 0, max_delay = 0;
+  int max_mismatch = 0, max_delay = 0;  // furthest from 0; below 0 only with predicted weights
   double mean_mismatch = 0, mismatched_share = 0;
   int copies = 1;  // most weight versions held at once, the current one included
 };

@@ -102,6 +102,18 @@ TEST_CASE("XPipe: with m = d, the distances make F and B mean the same version, 
   CHECK(v.violations.empty());
 }
 
+TEST_CASE("XPipe: predictions that overshoot count as mismatch and as delay below 0",
+          "[xpipe][versions]") {
+  // d = 8, m = 5: the last stage predicts 2 ahead for F, 2 = round(8/5), and 1 for B, 1 =
+  // round(7/5).
+  const Timeline t = run({"xpipe", 8, 5, 8}, unit_costs(8, 1, 2));
+  const Versions v = versions(t, 2, 5);
+  CHECK(v.stages.back().max_mismatch == -1);
+  CHECK(v.stages.back().mean_mismatch == -1);
+  CHECK(v.stages.back().mismatched_share == 1);
+  CHECK(v.stages.back().max_delay == -2);
+}
+
 TEST_CASE("AMDP's synchronous variant: AMDP's order, drained at every update, no mismatch",
           "[amdp][versions]") {
   const int d = GENERATE(2, 4, 8), units = GENERATE(1, 2, 4);

@@ -31,9 +31,14 @@ int peak_activations(const ScheduleResult& r) {
   return peak;
 }
 
+// Furthest from 0, as in StageVersions.
 int max_of(const ScheduleResult& r, int StageVersions::*field) {
   int value = 0;
-  for (const StageVersions& s : r.versions.stages) value = std::max(value, s.*field);
+  for (const StageVersions& s : r.versions.stages) {
+    if (std::abs(s.*field) > std::abs(value) ||
+        (std::abs(s.*field) == std::abs(value) && s.*field > value))
+      value = s.*field;
+  }
   return value;
 }
 

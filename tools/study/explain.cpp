@@ -150,8 +150,10 @@ std::optional<EqualStages> equal_stages(const Timeline& timeline) {
 std::vector<std::string> explain(const Run& run, const ScheduleSpec& spec) {
   const ScheduleResult& r = run.result;
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("{}: {} ranks, {} stages, {} micro-batches per update; times in ms",
-                              r.name, r.shape.ranks, r.shape.stages, r.shape.window));
+  lines.push_back(fmt::format(
+      "{}: {} rank{}, {} stage{}, {} micro-batch{}{}; times in ms", r.name, r.shape.ranks,
+      r.shape.ranks == 1 ? "" : "s", r.shape.stages, r.shape.stages == 1 ? "" : "s", r.shape.window,
+      r.shape.window == 1 ? "" : "es", r.shape.forward_only ? ", no update" : " per update"));
   lines.push_back(fmt::format("{:>4}  {:>7}  {:>10}  {:>10}  why it idles, over the {} interval",
                               "rank", "warm-up", "busy", "idle", text(r.bubble.interval.kind)));
   for (std::size_t rank = 0; rank < r.bubble.ranks.size(); ++rank) {
@@ -160,7 +162,9 @@ std::vector<std::string> explain(const Run& run, const ScheduleSpec& spec) {
                                 warmup_of(run.order.ops_of_rank[rank]), to_ms(idle.busy),
                                 to_ms(idle.idle), causes_text(idle)));
   }
-  lines.emplace_back("warm-up: forwards before the first backward of the rank");
+  lines.emplace_back(r.shape.forward_only
+                         ? "warm-up: all forwards, as there is no backward"
+                         : "warm-up: forwards before the first backward of the rank");
   lines.push_back("limit: " + verdict({r}).front());
   add_critical_path(run, lines);
   add_closed_forms(run, spec, lines);

@@ -115,11 +115,17 @@ std::vector<std::string> stage_lines(const ScheduleInfo& info, const SchedulePar
                                      const Scenario& s, int v, const StageEstimate& stages) {
   const std::string name = display_name(info, params.options);
   std::vector<std::string> lines;
-  if (s.virtual_stages > 0 && s.virtual_stages != v) {
+  if (s.virtual_stages > 1 && s.virtual_stages != v) {
     lines.push_back(fmt::format(
         "{}: {} stage{} per rank (parallel.virtual {} is for schedules that let one choose{})",
         name, v, v == 1 ? "" : "s", s.virtual_stages,
         params.options.count("v") > 0 ? " and are given no v" : ""));
+  }
+  if (!s.model && v > 1 && !s.source.per_rank && s.source.listed.empty()) {
+    lines.push_back(fmt::format(
+        "{}: stage times are per stage, and it has {} per rank: {} times the work of a "
+        "schedule with one; \"per\": \"rank\" in model.stage_times compares like with like",
+        name, v, v));
   }
   for (const std::string& line : stages.assumptions) {
     if (std::find(s.assumptions.begin(), s.assumptions.end(), line) == s.assumptions.end())
