@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "schedules/generators.hpp"
@@ -11,16 +9,9 @@ namespace {
 // Two V-shaped pipelines over two weight replicas, one from each end of the ranks.
 Schedule bitpipe(const ScheduleParams& params, const Costs*) {
   const int p = params.ranks;
-  if (p % 2 != 0) {
-    throw ShapeError(
-        fmt::format("bitpipe: {} ranks; it needs an even number, or ops of the two directions meet "
-                    "in the same slot; use {}{}",
-                    p, p > 1 ? fmt::format("{} or ", p - 1) : "", p + 1));
-  }
+  check_even_ranks("bitpipe", p, "or ops of the two directions meet in the same slot");
   Schedule s = one_pipeline("bitpipe", params, 2, Placement::kZigzag);
-  s.shape.pipelines = 2;
-  for (int stage = 0; stage < 2 * p; ++stage)
-    s.shape.rank_of_stage.push_back(p - 1 - s.shape.rank_of(0, stage));
+  add_mirror(s);
   append_wave_windows(s, p / 2);
   return s;
 }

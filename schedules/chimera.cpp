@@ -8,27 +8,19 @@
 namespace stagesim {
 namespace {
 
-struct Shape2f {
-  int pipelines = 2;
-  int per_unit = 1;  // micro-batches of one pipeline in a unit of D
-};
-
-Shape2f checked_shape(const ScheduleParams& params) {
+// 2 f. Each has p / 2 f micro-batches in a unit of p.
+int checked_pipelines(const ScheduleParams& params) {
   const int d = params.ranks;
   const int pipelines = option_int(chimera_info(), params, "pipelines", 2, 1024);
-  if (d % 2 != 0) {
-    throw ShapeError(
-        fmt::format("chimera: {} ranks; it needs an even number, or forwards of one direction meet "
-                    "backwards of the other in the same slot; use {}{}",
-                    d, d > 1 ? fmt::format("{} or ", d - 1) : "", d + 1));
-  }
+  check_even_ranks("chimera", d,
+                   "or forwards of one direction meet backwards of the other in the same slot");
   if (pipelines % 2 != 0 || d % pipelines != 0) {
     throw ShapeError(
         fmt::format("chimera: pipelines={} on {} ranks; it needs 2 f pipelines where f divides p/2 "
                     "= {} (arXiv 2107.06925 section 3.6); use 2",
                     pipelines, d, d / 2));
   }
-  return {pipelines, d / pipelines};
+  return pipelines;
 }
 
 // Pipeline 2 i starts at rank i D / f and goes up the ring; 2 i + 1 is its mirror image.
@@ -40,8 +32,7 @@ int rank_of(int pipeline, int stage, int d, int pipelines) {
 // Units of D micro-batches follow each other by "direct concatenation"; the last one may be
 // incomplete.
 Schedule chimera(const ScheduleParams& params, const Costs*) {
-  const auto [pipelines, per_unit] = checked_shape(params);
-  const int d = params.ranks;
+  const int d = params.ranks, pipelines = checked_pipelines(params);
   Schedule s = one_pipeline("chimera", params, 1, Placement::kLoop);
   s.shape.pipelines = pipelines;
   s.shape.rank_of_stage.clear();
@@ -49,13 +40,12 @@ Schedule chimera(const ScheduleParams& params, const Costs*) {
     for (int stage = 0; stage < d; ++stage)
       s.shape.rank_of_stage.push_back(rank_of(q, stage, d, pipelines));
   }
-  append_wave_windows(s, per_unit);
+  append_wave_windows(s, d / pipelines);
   return s;
 }
 
 std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
-  const auto [pipelines, per_unit] = checked_shape(params);
-  const int d = params.ranks, m = params.window;
+  const int d = params.ranks, m = params.window, pipelines = checked_pipelines(params);
   if (m % d != 0) return {};
   const double hops = 2.0 * d / pipelines - 2;  // p / f - 2
   if (t.forward == t.backward) {
@@ -71,8 +61,8 @@ std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualSt
 }
 
 int most_activations(const ScheduleParams& params, int rank) {
-  const int pipelines = checked_shape(params).pipelines;
-  const int d = params.ranks, length = 2 * d / pipelines, x = rank % length;
+  const int d = params.ranks, pipelines = checked_pipelines(params), length = 2 * d / pipelines,
+            x = rank % length;
   return std::min(params.window, d - d / pipelines + 1 + std::min(x, length - 1 - x));
 }
 

@@ -63,8 +63,8 @@ void append_dual_pipe(std::vector<Op>& ops, int length, int position, int microb
     rank.forward(0);
     rank.forward(1);
   }
+  rank.put_off_weights = true;
   for (int i = 0; i < behind; ++i) {
-    rank.put_off_weights = true;
     rank.backward(1);
     rank.weight();
     rank.forward(1);
@@ -92,7 +92,6 @@ void append_dual_pipe(std::vector<Op>& ops, int length, int position, int microb
   }
   for (int i = 0; i < behind; ++i) {
     rank.weight();
-    rank.put_off_weights = true;
     rank.backward(0);
   }
   for (int i = 0; i <= position; ++i) rank.weight();
@@ -102,19 +101,15 @@ namespace {
 
 Schedule dualpipe(const ScheduleParams& params, const Costs*) {
   const int p = params.ranks, m = params.window;
-  if (p % 2 != 0) {
-    throw ShapeError(fmt::format(
-        "dualpipe: {} ranks; it needs an even number, because its two directions meet between two "
-        "ranks; use {}{}",
-        p, p > 1 ? fmt::format("{} or ", p - 1) : "", p + 1));
-  }
+  check_even_ranks("dualpipe", p, "because its two directions meet between two ranks");
   if (m % 2 != 0 || m < 2 * p) {
     throw ShapeError(
         fmt::format("dualpipe: {} micro-batches on {} ranks; it needs an even number (half for "
                     "each direction) of at least 2 p = {}; use {}",
                     m, p, 2 * p, m < 2 * p ? 2 * p : m + 1));
   }
-  Schedule s = two_directions("dualpipe", params);
+  Schedule s = one_pipeline("dualpipe", params, 1, Placement::kLoop);
+  add_mirror(s);
   append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
     const DualStream down{0, rank, first}, up{1, p - 1 - rank, first + m / 2};
     const bool upper = rank < p / 2;

@@ -1,22 +1,13 @@
 #include <algorithm>
 
 #include "schedules/generators.hpp"
-#include "schedules/orders.hpp"
 
 namespace stagesim {
 namespace {
 
 // 1F1B with twice the warm-up: a micro-batch more in flight per hop hides the messages both ways.
 Schedule eager_1f1b(const ScheduleParams& params, const Costs*) {
-  Schedule s = one_pipeline("eager-1f1b", params, 1, Placement::kLoop);
-  for (int rank = 0; rank < params.ranks; ++rank) {
-    auto& ops = s.ops_of_rank.emplace_back();
-    for (int w = 0; w < params.windows; ++w) {
-      append_one_f_one_b(ops, rank, 2 * (params.ranks - 1 - rank), w * params.window, params.window,
-                         params.window);
-    }
-  }
-  return s;
+  return flushed_1f1b("eager-1f1b", params, 2);
 }
 
 int most_activations(const ScheduleParams& params, int rank) {
@@ -24,8 +15,9 @@ int most_activations(const ScheduleParams& params, int rank) {
 }
 
 std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
-  return {{"wall", "(m + p - 1)(F + B), messages free", "as 1F1B, arXiv 2104.04473 section 2.2.1",
-           (params.window + params.ranks - 1) * (t.forward + t.backward)}};
+  auto forms = fill_and_drain(params, t, "as 1F1B, arXiv 2104.04473 section 2.2.1");
+  forms[0].formula = "(m + p - 1)(F + B), messages free";
+  return forms;
 }
 
 }  // namespace

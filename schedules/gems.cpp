@@ -11,7 +11,8 @@ namespace {
 Schedule gems(const ScheduleParams& params, const Costs*) {
   const int p = params.ranks;
   if (p < 2) throw ShapeError("gems: 1 rank; two directions need at least 2 ranks");
-  Schedule s = two_directions("gems", params);
+  Schedule s = one_pipeline("gems", params, 1, Placement::kLoop);
+  add_mirror(s);
   append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
     for (int i = 0; i < params.window; ++i) {
       const int stage = i % 2 == 0 ? rank : p - 1 - rank;

@@ -32,16 +32,20 @@ ScheduleInfo amdp_info();
 ScheduleInfo amdp_sync_info();
 ScheduleInfo forward_only_info();
 
-// Shared by the schedules with one pipeline and stage r on rank r.
-Schedule single_pipeline(std::string_view name, const ScheduleParams& params, VersionRule rule);
 // 1F1B over the whole run without a flush, updates after the last backward of each window:
 // PipeDream and PipeDream-2BW.
 Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, VersionRule rule);
+// 1F1B with a flush per window; rank r warms up with `per_hop` forwards for every rank after it.
+Schedule flushed_1f1b(std::string_view name, const ScheduleParams& params, int per_hop);
 // Appends ops of micro-batches first..first+count-1: `warmup` forwards, then one forward and one
 // backward in turn, then the rest. Every backward that completes a window of `window` is followed
 // by an update.
 void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, int count,
                         int window);
+
+// (m + p - 1)(F + B): GPipe, 1F1B and eager 1F1B alike.
+std::vector<ClosedForm> fill_and_drain(const ScheduleParams& params, const EqualStages& t,
+                                       std::string_view source);
 
 // What 1F1B holds, with or without a flush: min(p - rank, micro-batches of the run).
 int one_f_one_b_activations(const ScheduleParams& params, int rank);

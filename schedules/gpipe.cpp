@@ -1,4 +1,5 @@
 #include "schedules/generators.hpp"
+#include "schedules/orders.hpp"
 
 namespace stagesim {
 namespace {
@@ -6,25 +7,17 @@ namespace {
 // All forwards of the batch, then all backwards, then the update. Backwards run in the order of the
 // forwards, as in the paper's figure 2c.
 Schedule gpipe(const ScheduleParams& params, const Costs*) {
-  Schedule s = single_pipeline("gpipe", params, VersionRule::kFlush);
-  for (int rank = 0; rank < params.ranks; ++rank) {
-    auto& ops = s.ops_of_rank.emplace_back();
-    const auto stage = static_cast<std::uint16_t>(rank);
-    for (int w = 0; w < params.windows; ++w) {
-      for (const OpKind kind : {OpKind::kForward, OpKind::kBackward}) {
-        for (int m = w * params.window; m < (w + 1) * params.window; ++m) {
-          ops.push_back({.microbatch = m, .stage = stage, .kind = kind});
-        }
-      }
-      ops.push_back({.microbatch = w, .stage = stage, .kind = OpKind::kUpdate});
+  Schedule s = one_pipeline("gpipe", params, 1, Placement::kLoop);
+  append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
+    for (const OpKind kind : {OpKind::kForward, OpKind::kBackward}) {
+      for (int i = 0; i < params.window; ++i) ops.push_back(cell(kind, rank, first + i));
     }
-  }
+  });
   return s;
 }
 
 std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
-  return {{"wall", "(m + p - 1)(F + B)", "GPipe, arXiv 1811.06965 section 2.3, as a time",
-           (params.window + params.ranks - 1) * (t.forward + t.backward)}};
+  return fill_and_drain(params, t, "GPipe, arXiv 1811.06965 section 2.3, as a time");
 }
 
 }  // namespace

@@ -32,9 +32,7 @@ Schedule interleaved_1f1b(const ScheduleParams& params, const Costs*) {
   Schedule s = one_pipeline("interleaved-1f1b", params, v, Placement::kLoop);
   append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
     const auto add = [&](OpKind kind, int k) {
-      const Step& step = steps[static_cast<std::size_t>(k)];
-      const int chunk = kind == OpKind::kForward ? step.chunk : v - 1 - step.chunk;
-      ops.push_back(cell(kind, chunk * p + rank, first + step.microbatch));
+      ops.push_back(grouped_cell(kind, steps[static_cast<std::size_t>(k)], p, v, rank, first));
     };
     const int warmup = warmup_of(params, rank);
     for (int k = 0; k < warmup; ++k) add(OpKind::kForward, k);

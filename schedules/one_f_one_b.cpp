@@ -1,19 +1,9 @@
 #include <algorithm>
 
 #include "schedules/generators.hpp"
+#include "schedules/orders.hpp"
 
 namespace stagesim {
-
-Schedule single_pipeline(std::string_view name, const ScheduleParams& params, VersionRule rule) {
-  Schedule s{.name = std::string(name)};
-  s.shape = {.ranks = params.ranks,
-             .stages = params.ranks,
-             .microbatches = params.window * params.windows,
-             .window = params.window,
-             .rule = rule};
-  for (int rank = 0; rank < params.ranks; ++rank) s.shape.rank_of_stage.push_back(rank);
-  return s;
-}
 
 void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, int count,
                         int window) {
@@ -36,7 +26,8 @@ void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, i
 }
 
 Schedule asynchronous_1f1b(std::string_view name, const ScheduleParams& params, VersionRule rule) {
-  Schedule s = single_pipeline(name, params, rule);
+  Schedule s = one_pipeline(name, params, 1, Placement::kLoop);
+  s.shape.rule = rule;
   for (int rank = 0; rank < params.ranks; ++rank) {
     append_one_f_one_b(s.ops_of_rank.emplace_back(), rank, params.ranks - 1 - rank, 0,
                        s.shape.microbatches, params.window);
@@ -48,25 +39,34 @@ int one_f_one_b_activations(const ScheduleParams& params, int rank) {
   return std::min(params.ranks - rank, params.window * params.windows);
 }
 
-namespace {
+Schedule flushed_1f1b(std::string_view name, const ScheduleParams& params, int per_hop) {
+  Schedule s = one_pipeline(name, params, 1, Placement::kLoop);
+  for (int rank = 0; rank < params.ranks; ++rank) {
+    auto& ops = s.ops_of_rank.emplace_back();
+    for (int w = 0; w < params.windows; ++w) {
+      append_one_f_one_b(ops, rank, per_hop * (params.ranks - 1 - rank), w * params.window,
+                         params.window, params.window);
+    }
+  }
+  return s;
+}
 
-std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
-  return {{"wall", "(m + p - 1)(F + B)", "Megatron-LM, arXiv 2104.04473 section 2.2.1",
+std::vector<ClosedForm> fill_and_drain(const ScheduleParams& params, const EqualStages& t,
+                                       std::string_view source) {
+  return {{"wall", "(m + p - 1)(F + B)", source,
            (params.window + params.ranks - 1) * (t.forward + t.backward)}};
 }
+
+namespace {
 
 // Warm-up forwards fill the pipe, then one forward and one backward in turn, then the remaining
 // backwards and the update. Rank r holds at most min(ranks - r, m) activations.
 Schedule one_f_one_b(const ScheduleParams& params, const Costs*) {
-  Schedule s = single_pipeline("1f1b", params, VersionRule::kFlush);
-  for (int rank = 0; rank < params.ranks; ++rank) {
-    auto& ops = s.ops_of_rank.emplace_back();
-    for (int w = 0; w < params.windows; ++w) {
-      append_one_f_one_b(ops, rank, params.ranks - 1 - rank, w * params.window, params.window,
-                         params.window);
-    }
-  }
-  return s;
+  return flushed_1f1b("1f1b", params, 1);
+}
+
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  return fill_and_drain(params, t, "Megatron-LM, arXiv 2104.04473 section 2.2.1");
 }
 
 }  // namespace

@@ -21,12 +21,16 @@ Schedule one_pipeline(std::string_view name, const ScheduleParams& params, int v
   return s;
 }
 
-Schedule two_directions(std::string_view name, const ScheduleParams& params) {
-  Schedule s = one_pipeline(name, params, 1, Placement::kLoop);
+void add_mirror(Schedule& s) {
   s.shape.pipelines = 2;
   for (int stage = 0; stage < s.shape.stages; ++stage)
-    s.shape.rank_of_stage.push_back(params.ranks - 1 - stage);
-  return s;
+    s.shape.rank_of_stage.push_back(s.shape.ranks - 1 - s.shape.rank_of(0, stage));
+}
+
+void check_even_ranks(std::string_view name, int ranks, std::string_view why) {
+  if (ranks % 2 == 0) return;
+  throw ShapeError(fmt::format("{}: {} ranks; it needs an even number, {}; use {}{}", name, ranks,
+                               why, ranks > 1 ? fmt::format("{} or ", ranks - 1) : "", ranks + 1));
 }
 
 void append_windows(Schedule& s, const std::function<void(std::vector<Op>&, int, int)>& append) {
@@ -76,6 +80,11 @@ std::vector<Step> grouped_steps(int microbatches, int group, int v) {
     }
   }
   return steps;
+}
+
+Op grouped_cell(OpKind kind, const Step& step, int p, int v, int rank, int first) {
+  const int chunk = kind == OpKind::kForward ? step.chunk : v - 1 - step.chunk;
+  return cell(kind, chunk * p + rank, first + step.microbatch);
 }
 
 namespace {

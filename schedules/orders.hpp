@@ -27,8 +27,11 @@ enum class Placement : std::uint8_t {
 Schedule one_pipeline(std::string_view name, const ScheduleParams& params, int v,
                       Placement placement);
 
-// Adds bidirectional replicas: pipeline 0 has stage s on rank s, pipeline 1 on rank p - 1 - s.
-Schedule two_directions(std::string_view name, const ScheduleParams& params);
+// Adds pipeline 1, a replica of the only one there is, laid over the ranks from the other end.
+void add_mirror(Schedule& schedule);
+
+// ShapeError "<name>: 3 ranks; it needs an even number, <why>; use 2 or 4".
+void check_even_ranks(std::string_view name, int ranks, std::string_view why);
 
 // Fills ops_of_rank: `append(ops, rank, first)` adds the ops of one window, whose micro-batches are
 // first..first + window - 1; the updates of the rank's stages follow each window.
@@ -48,6 +51,9 @@ struct Step {
   int chunk = 0, microbatch = 0;
 };
 std::vector<Step> grouped_steps(int microbatches, int group, int v);
+
+// F, B, I or W of such a step on `rank`; backwards walk the chunks from the last to the first.
+Op grouped_cell(OpKind kind, const Step& step, int p, int v, int rank, int first);
 
 // Reads "group" (0: p) and checks Megatron-LM's rule p <= N <= m, m mod N = 0 or >= p. ShapeError
 // with the inequality that fails and a legal value nearby.

@@ -19,10 +19,8 @@ Schedule zb1p_interleaved(const ScheduleParams& params, const Costs*) {
   append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
     append_split_one_f_one_b(ops, static_cast<int>(steps.size()), (v - 1) * group + p - 1 - rank,
                              rank, [&](OpKind kind, int k) {
-                               const Step& step = steps[static_cast<std::size_t>(k)];
-                               const int chunk =
-                                   kind == OpKind::kForward ? step.chunk : v - 1 - step.chunk;
-                               return cell(kind, chunk * p + rank, first + step.microbatch);
+                               return grouped_cell(kind, steps[static_cast<std::size_t>(k)], p, v,
+                                                   rank, first);
                              });
   });
   return s;

@@ -42,6 +42,12 @@ enum class CommMode : std::uint8_t {
   kBlocking,  // Megatron-LM without p2p overlap: the rank computes nothing until the group is done
 };
 
+// Of a list that repeats every step: [i mod size]; empty: 1.
+inline double scale_of(const std::vector<double>& microbatch_scale, int microbatch) {
+  if (microbatch_scale.empty()) return 1;
+  return microbatch_scale[static_cast<std::size_t>(microbatch) % microbatch_scale.size()];
+}
+
 // Everything that decides how long a Schedule takes. Independent of hardware models and of JSON.
 struct Costs {
   std::vector<StageCosts> stages;
@@ -56,11 +62,6 @@ struct Costs {
   CommMode comm = CommMode::kOverlapped;
   bool barrier = false;  // all ranks wait between reduce and optimizer step
 
-  double scale_of(int microbatch) const {
-    return microbatch_scale.empty()
-               ? 1
-               : microbatch_scale[static_cast<std::size_t>(microbatch) % microbatch_scale.size()];
-  }
   std::size_t link_class(int from_rank, int to_rank) const {
     return ranks_per_node == 0 || from_rank / ranks_per_node == to_rank / ranks_per_node ? 0 : 1;
   }

@@ -76,7 +76,7 @@ Nanos duration(const Lowering& l, const Op& op) {
 }
 
 Nanos scaled(const Lowering& l, const Op& op, Nanos time) {
-  const double scale = l.costs.scale_of(op.microbatch);
+  const double scale = scale_of(l.costs.microbatch_scale, op.microbatch);
   if (scale == 1) return time;
   return rounded_nanos(scale * static_cast<double>(time.count()));
 }
@@ -110,7 +110,7 @@ void add_transfer(Lowering& l, const Op& producer, int from, int to) {
   // The latency does not grow with the message.
   add(l, message, l.links.at({from, to}), link.latency + scaled(l, producer, time - link.latency));
   const std::int64_t bytes = std::llround(
-      l.costs.scale_of(producer.microbatch) *
+      scale_of(l.costs.microbatch_scale, producer.microbatch) *
       static_cast<double>(l.costs.message_bytes.empty() ? 0 : l.costs.message_bytes.at(boundary)));
   l.what->transfers.push_back({l.what->size() - 2, kNoTask, bytes});
 }

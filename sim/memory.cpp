@@ -62,8 +62,7 @@ Held held_by(const Op& op, const MemoryInputs& inputs) {
   if (inputs.recompute != RecomputeIn::kNone) held.after_f = b.checkpoint;
   if (inputs.recompute == RecomputeIn::kBoth) held.after_i = b.checkpoint;
   if (inputs.microbatch_scale.empty()) return held;
-  const double scale = inputs.microbatch_scale[static_cast<std::size_t>(op.microbatch) %
-                                               inputs.microbatch_scale.size()];
+  const double scale = scale_of(inputs.microbatch_scale, op.microbatch);
   for (std::int64_t* bytes : {&held.after_f, &held.during_b, &held.after_i, &held.during_w})
     *bytes = std::llround(scale * static_cast<double>(*bytes));
   return held;

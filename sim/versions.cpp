@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::size_t kMostViolations = 20;
 
-// Predicted weights may be ahead of those that are used: then a difference is negative.
-int further_from_zero(int a, int b) {
-  if (std::abs(a) != std::abs(b)) return std::abs(a) > std::abs(b) ? a : b;
-  return std::max(a, b);
-}
-
 // One stage replica as its rank runs it.
 class Replica {
  public:
@@ -64,10 +58,9 @@ class Replica {
       ++counted_;
     }
     if (last_part) {
-      finished_.insert(op.microbatch);
       if (--held_[read->second] == 0) held_.erase(read->second);
       read_.erase(read);
-      while (finished_.count(first_unfinished_) > 0) finished_.erase(first_unfinished_++);
+      if (shape_.rule == VersionRule::kVerticalSync) finish_microbatch(op.microbatch);
     }
     return used;
   }
@@ -86,6 +79,11 @@ class Replica {
   }
 
  private:
+  void finish_microbatch(std::int32_t microbatch) {
+    finished_.insert(microbatch);
+    while (finished_.count(first_unfinished_) > 0) finished_.erase(first_unfinished_++);
+  }
+
   std::int32_t wanted(const Op& op) {
     switch (shape_.rule) {
       case VersionRule::kDoubleBuffer:
@@ -155,6 +153,7 @@ class Replica {
   std::vector<std::string>& violations_;
   std::map<std::int32_t, std::int32_t> read_;  // micro-batch in flight -> version its F read
   std::map<std::int32_t, int> held_;           // version -> micro-batches in flight that read it
+  // Vertical sync only.
   std::vector<std::int32_t>& entered_;
   std::set<std::int32_t> finished_;  // beyond the first that is not
   std::int32_t first_unfinished_ = 0;
@@ -165,6 +164,11 @@ class Replica {
 };
 
 }  // namespace
+
+int further_from_zero(int a, int b) {
+  if (std::abs(a) != std::abs(b)) return std::abs(a) > std::abs(b) ? a : b;
+  return std::max(a, b);
+}
 
 int predicted_ahead(const Shape& shape, int rank, bool forward) {
   const double m = shape.window;

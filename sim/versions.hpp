@@ -13,6 +13,9 @@ namespace stagesim {
 // backwards.
 int predicted_ahead(const Shape& shape, int rank, bool forward);
 
+// The one that says more of a mismatch or delay; predicted weights may make both negative.
+int further_from_zero(int a, int b);
+
 // Versions of one stage replica. mismatch = version(B) - version(F); delay = version the gradient
 // is applied to - version(F). Statistics are over the micro-batches of windows first..last.
 struct StageVersions {

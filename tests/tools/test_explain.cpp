@@ -8,8 +8,7 @@ using namespace stagesim::test;
 namespace {
 
 std::vector<std::string> explained(const std::string& scenario, const std::string& schedule) {
-  const ScheduleSpec spec = parse_schedule_spec(schedule);
-  return explain(run_schedule(read(scenario), spec), spec);
+  return explain(run_schedule(read(scenario), parse_schedule_spec(schedule)));
 }
 
 std::string line_with(const std::vector<std::string>& lines, const std::string& words) {

@@ -31,8 +31,7 @@ Answer explain_command(const std::vector<std::string>& args, std::ostream& out, 
   }
   const Scenario scenario = scenario_with_schedule("explain", vm);
   const Attempt attempt{scenario.schedule, run_schedule(scenario, scenario.schedule), ""};
-  for (const std::string& line : explain(*attempt.run, scenario.schedule))
-    fmt::print(out, "{}\n", line);
+  for (const std::string& line : explain(*attempt.run)) fmt::print(out, "{}\n", line);
   fmt::print(out, "\nassumptions\n");
   for (const std::string& line : all_assumptions(scenario, {attempt}))
     fmt::print(out, "  {}\n", line);

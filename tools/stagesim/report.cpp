@@ -34,11 +34,7 @@ int peak_activations(const ScheduleResult& r) {
 // Furthest from 0, as in StageVersions.
 int max_of(const ScheduleResult& r, int StageVersions::*field) {
   int value = 0;
-  for (const StageVersions& s : r.versions.stages) {
-    if (std::abs(s.*field) > std::abs(value) ||
-        (std::abs(s.*field) == std::abs(value) && s.*field > value))
-      value = s.*field;
-  }
+  for (const StageVersions& s : r.versions.stages) value = further_from_zero(value, s.*field);
   return value;
 }
 

@@ -88,8 +88,8 @@ void add_critical_path(const Run& run, std::vector<std::string>& lines) {
   }
 }
 
-void add_closed_forms(const Run& run, const ScheduleSpec& spec, std::vector<std::string>& lines) {
-  const ScheduleInfo& info = find_schedule(spec.name);
+void add_closed_forms(const Run& run, std::vector<std::string>& lines) {
+  const ScheduleInfo& info = find_schedule(run.result.family);
   const Shape& shape = run.result.shape;
   if (info.closed_forms == nullptr) {
     lines.emplace_back("closed form: none is stated for this schedule");
@@ -147,7 +147,7 @@ std::optional<EqualStages> equal_stages(const Timeline& timeline) {
   return equal;
 }
 
-std::vector<std::string> explain(const Run& run, const ScheduleSpec& spec) {
+std::vector<std::string> explain(const Run& run) {
   const ScheduleResult& r = run.result;
   std::vector<std::string> lines;
   lines.push_back(fmt::format(
@@ -167,7 +167,7 @@ std::vector<std::string> explain(const Run& run, const ScheduleSpec& spec) {
                          : "warm-up: forwards before the first backward of the rank");
   lines.push_back("limit: " + verdict({r}).front());
   add_critical_path(run, lines);
-  add_closed_forms(run, spec, lines);
+  add_closed_forms(run, lines);
   return lines;
 }
 
