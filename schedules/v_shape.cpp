@@ -76,6 +76,22 @@ class Clock {
     fill_idle(true);
   }
 
+  // Leaves out the micro-batches from `count` on; what stays starts as early as it can.
+  void keep(int count) {
+    for (Rank& rank : ranks_) {
+      for (Slot& slot : rank.slots) {
+        if (slot.microbatch >= count) slot = {};
+      }
+    }
+    start_early();
+  }
+
+  int length() const {
+    std::size_t most = 0;
+    for (const Rank& rank : ranks_) most = std::max(most, rank.slots.size());
+    return static_cast<int>(most);
+  }
+
   std::vector<Op> order(int r) {
     std::vector<Op> ops;
     for (const Slot& slot : rank(r).slots) {
@@ -96,11 +112,6 @@ class Clock {
   Slot& slot(int r, int t) { return rank(r).slots[static_cast<std::size_t>(t)]; }
   int& live(int r, int t) { return rank(r).live[static_cast<std::size_t>(t)]; }
   int& start(int r, VPass pass, int k) { return rank(r).start[pass][static_cast<std::size_t>(k)]; }
-  int length() const {
-    std::size_t most = 0;
-    for (const Rank& rank : ranks_) most = std::max(most, rank.slots.size());
-    return static_cast<int>(most);
-  }
   // Where the drain begins: with the first rank whose last forward goes down after the middle has
   // begun. That forward stays.
   struct Place {
@@ -244,15 +255,28 @@ class Clock {
 
 std::vector<std::vector<Op>> squeezed_block(const std::vector<VBlock>& block, int microbatches,
                                             bool whole_backward) {
-  Clock clock(block, microbatches, whole_backward);
-  if (whole_backward) {
-    clock.squeeze_all();
-  } else {
-    clock.squeeze_ends();
-    clock.squeeze_drain_without_weight_grads();
+  const auto laid_out = [&](int count) {
+    Clock clock(block, count, whole_backward);
+    if (whole_backward) {
+      clock.squeeze_all();
+    } else {
+      clock.squeeze_ends();
+      clock.squeeze_drain_without_weight_grads();
+    }
+    clock.keep(microbatches);
+    return clock;
+  };
+  Clock best = laid_out(microbatches);
+  // With fewer micro-batches than fill the pipe there is no middle to keep, and squeezing may go
+  // astray: p = 8 would take longer for 6 than for 7. The best of all fuller pipes without their
+  // surplus never does, as a micro-batch less cannot take longer in the same order.
+  const int full = (block[0][kIDown] + kInterval - 1) / kInterval + 1;
+  for (int count = microbatches + 1; count <= full; ++count) {
+    Clock cut = laid_out(count);
+    if (cut.length() < best.length()) best = std::move(cut);
   }
   std::vector<std::vector<Op>> order;
-  for (int r = 0; r < static_cast<int>(block.size()); ++r) order.push_back(clock.order(r));
+  for (int r = 0; r < static_cast<int>(block.size()); ++r) order.push_back(best.order(r));
   return order;
 }
 

@@ -28,7 +28,8 @@ using VBlock = std::array<int, 4>;
 
 // Squeezes a building block that repeats every 6 slots (Controllable Memory, section 4): no pass
 // moves where its rank would then hold more than the block itself does on the worst rank.
-// One order per rank, micro-batches from 0. O(ops + p^3).
+// One order per rank, micro-batches from 0; of equal passes, more micro-batches never take less
+// time. O(ops + p^3), and p times that for fewer micro-batches than fill the pipe (about p).
 std::vector<std::vector<Op>> squeezed_block(const std::vector<VBlock>& block, int microbatches,
                                             bool whole_backward);
 
