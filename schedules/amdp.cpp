@@ -234,6 +234,12 @@ int amdp_window(const ScheduleParams& params) {
   return static_cast<int>(window);
 }
 
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  const ScheduleInfo info = amdp_info();
+  if (option_text(info, params, "rule") != "closed-form") return {};
+  return amdp_step(params, option_int(info, params, "preload", 0, 2), t);
+}
+
 }  // namespace
 
 ScheduleInfo amdp_info() {
@@ -258,7 +264,8 @@ ScheduleInfo amdp_info() {
           amdp_window,
           amdp,
           nullptr,
-          [](const ScheduleParams& p, int) { return std::max(2, p.ranks); }};
+          [](const ScheduleParams& p, int) { return std::max(2, p.ranks); },
+          closed_forms};
 }
 
 }  // namespace stagesim

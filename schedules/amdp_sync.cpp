@@ -23,6 +23,10 @@ Schedule amdp_sync(const ScheduleParams& params, const Costs*) {
   return with_updates;
 }
 
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  return amdp_sync_wall(params, option_int(amdp_sync_info(), params, "preload", 0, 2), t);
+}
+
 }  // namespace
 
 ScheduleInfo amdp_sync_info() {
@@ -36,7 +40,8 @@ ScheduleInfo amdp_sync_info() {
           batch_window,
           amdp_sync,
           nullptr,
-          [](const ScheduleParams& p, int) { return std::max(2, p.ranks); }};
+          [](const ScheduleParams& p, int) { return std::max(2, p.ranks); },
+          closed_forms};
 }
 
 }  // namespace stagesim

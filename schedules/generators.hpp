@@ -47,6 +47,14 @@ void append_one_f_one_b(std::vector<Op>& ops, int rank, int warmup, int first, i
 std::vector<ClosedForm> fill_and_drain(const ScheduleParams& params, const EqualStages& t,
                                        std::string_view source);
 
+// b (F + B), b micro-batches per step: 1F1B without a flush never idles once its pipe is full.
+std::vector<ClosedForm> unflushed_step(const ScheduleParams& params, const EqualStages& t);
+
+// F = I = W; 0 where they are not.
+inline double equal_pass(const EqualStages& t) {
+  return t.forward == t.input_grad && t.forward == t.weight_grad ? t.forward : 0;
+}
+
 // What 1F1B holds, with or without a flush: min(p - rank, micro-batches of the run).
 int one_f_one_b_activations(const ScheduleParams& params, int rank);
 
@@ -61,6 +69,11 @@ void append_dual_pipe(std::vector<Op>& ops, int length, int position, int microb
 
 // AMDP's closed form: shape and order without updates. With `flush`, windows do not overlap.
 Schedule amdp_plan(const ScheduleInfo& info, const ScheduleParams& params, int preload, bool flush);
+
+// What one batch takes in steady state, and what a drained window takes.
+std::vector<ClosedForm> amdp_step(const ScheduleParams& params, int preload, const EqualStages& t);
+std::vector<ClosedForm> amdp_sync_wall(const ScheduleParams& params, int preload,
+                                       const EqualStages& t);
 
 inline int batch_window(const ScheduleParams& params) { return params.batch; }
 

@@ -57,6 +57,12 @@ std::vector<ClosedForm> fill_and_drain(const ScheduleParams& params, const Equal
            (params.window + params.ranks - 1) * (t.forward + t.backward)}};
 }
 
+std::vector<ClosedForm> unflushed_step(const ScheduleParams& params, const EqualStages& t) {
+  return {{"step", "b (F + B), b micro-batches per step",
+           "no flush, so no idle rank: PipeDream, arXiv 1806.03377 section 3.2",
+           params.batch * (t.forward + t.backward)}};
+}
+
 namespace {
 
 // Warm-up forwards fill the pipe, then one forward and one backward in turn, then the remaining

@@ -28,7 +28,8 @@ ScheduleInfo paci_info() {
           paci_window,
           paci,
           nullptr,
-          one_f_one_b_activations};
+          one_f_one_b_activations,
+          unflushed_step};
 }
 
 }  // namespace stagesim

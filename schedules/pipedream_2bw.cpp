@@ -33,7 +33,8 @@ ScheduleInfo pipedream_2bw_info() {
           batch_window,
           pipedream_2bw,
           nullptr,
-          one_f_one_b_activations};
+          one_f_one_b_activations,
+          unflushed_step};
 }
 
 }  // namespace stagesim

@@ -21,7 +21,8 @@ ScheduleInfo pipedream_vsync_info() {
           [](const ScheduleParams&) { return 1; },
           pipedream_vsync,
           nullptr,
-          one_f_one_b_activations};
+          one_f_one_b_activations,
+          unflushed_step};
 }
 
 }  // namespace stagesim

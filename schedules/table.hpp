@@ -31,7 +31,7 @@ struct EqualStages {
   double forward = 0, backward = 0, input_grad = 0, weight_grad = 0, pair = 0;
 };
 struct ClosedForm {
-  std::string_view quantity;  // "wall", "span"
+  std::string_view quantity;  // "wall", "span"; "step": steady time of one batch, no flush
   std::string_view formula, source;
   double value = 0;
 };

@@ -21,6 +21,18 @@ Schedule v_half(const ScheduleParams& params, const Costs*) {
   return v_schedule("v-half", params, squeezed_block(block(params.ranks), params.window, false));
 }
 
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  const int p = params.ranks, m = params.window;
+  const double pass = equal_pass(t);
+  if (p < 3 || m < p + 2 || pass == 0) return {};
+  const bool even = p % 2 == 0;
+  return {{"wall",
+           even ? "(6 m + 3 p - 7) F, times of one stage, F = I = W, p even, m >= p + 2"
+                : "(6 m + 3 p - 4) F, times of one stage, F = I = W, p odd, m >= p + 2",
+           "read off the orders; about 3 p idle passes, arXiv 2405.15362 section 3.2",
+           (6 * m + 3 * p - (even ? 7 : 4)) * pass}};
+}
+
 }  // namespace
 
 ScheduleInfo v_half_info() {
@@ -34,7 +46,8 @@ ScheduleInfo v_half_info() {
       batch_window,
       v_half,
       two_stages,
-      [](const ScheduleParams& p, int) { return std::min(2 * (p.ranks / 2 + 1), 2 * p.window); }};
+      [](const ScheduleParams& p, int) { return std::min(2 * (p.ranks / 2 + 1), 2 * p.window); },
+      closed_forms};
 }
 
 }  // namespace stagesim

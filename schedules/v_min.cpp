@@ -20,6 +20,19 @@ Schedule v_min(const ScheduleParams& params, const Costs*) {
   return v_schedule("v-min", params, squeezed_block(block(params.ranks), params.window, false));
 }
 
+std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
+  const int p = params.ranks, m = params.window;
+  const double pass = equal_pass(t);
+  if (p < 2 || m < 2 * (p / 3) + 3 || pass == 0) return {};
+  const bool thirds = p % 3 == 0;
+  return {{"wall",
+           thirds ? "(6 m + 4 p - 7) F, times of one stage, F = I = W, 3 divides p, m >= 2 p/3 + 3"
+                  : "(6 m + 4 p - 5) F, times of one stage, F = I = W, 3 does not divide p, "
+                    "m >= 2 floor(p/3) + 3",
+           "read off the orders; about 4 p idle passes, arXiv 2405.15362 section 3.2",
+           (6 * m + 4 * p - (thirds ? 7 : 5)) * pass}};
+}
+
 }  // namespace
 
 ScheduleInfo v_min_info() {
@@ -34,7 +47,8 @@ ScheduleInfo v_min_info() {
           two_stages,
           [](const ScheduleParams& p, int) {
             return std::min(2 * ((p.ranks + 1) / 3 + 1), 2 * p.window);
-          }};
+          },
+          closed_forms};
 }
 
 }  // namespace stagesim

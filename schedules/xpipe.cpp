@@ -21,7 +21,8 @@ ScheduleInfo xpipe_info() {
           batch_window,
           xpipe,
           nullptr,
-          one_f_one_b_activations};
+          one_f_one_b_activations,
+          unflushed_step};
 }
 
 }  // namespace stagesim

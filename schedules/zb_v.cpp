@@ -119,9 +119,12 @@ Schedule zb_v(const ScheduleParams& params, const Costs*) {
 
 std::vector<ClosedForm> closed_forms(const ScheduleParams& params, const EqualStages& t) {
   const int p = params.ranks, m = params.window;
-  if (m < 2 * p || t.forward != t.input_grad || t.forward != t.weight_grad) return {};
-  return {{"span", "2 m (F + I + W), times of one stage, F = I = W, m >= 2 p",
-           "arXiv 2401.10241 section 6", 6 * m * t.forward}};
+  const double pass = equal_pass(t);
+  if (m < 2 * p - 1 || pass == 0) return {};
+  return {{"span", "6 m F, times of one stage, F = I = W, m >= 2 p - 1",
+           "arXiv 2401.10241 section 6", 6 * m * pass},
+          {"wall", "(6 m + p - 1) F, F = I = W, m >= 2 p - 1",
+           "derived: the last rank starts p - 1 passes late", (6 * m + p - 1) * pass}};
 }
 
 }  // namespace

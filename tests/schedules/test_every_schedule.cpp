@@ -7,9 +7,8 @@
 #include <random>
 
 #include "sim/dependencies.hpp"
-#include "sim/memory.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/runs.hpp"
+#include "tests/support/field.hpp"
 
 using namespace stagesim;
 using namespace stagesim::test;
@@ -61,6 +60,17 @@ void check_run(const Schedule& s, const Timeline& t) {
     }
   }
 }
+
+// A form beside its replay; "step" is what a batch takes between updates away from both ends.
+double replayed(const ClosedForm& form, const Timeline& t, int batch) {
+  if (form.quantity == "span") return in_units(longest_rank_span(t));
+  if (form.quantity == "wall") return in_units(wall(t).length());
+  REQUIRE(form.quantity == "step");
+  const int last = t.shape().windows() - 2, windows = last - last / 2;
+  return (update_end(t, last) - update_end(t, last / 2)) / windows * batch / t.shape().window;
+}
+
+int windows_for(const ScheduleInfo& info) { return info.rule == VersionRule::kFlush ? 1 : 10; }
 
 }  // namespace
 
@@ -120,9 +130,9 @@ TEST_CASE("closed forms equal the replay", "[property]") {
     int compared = 0;
     for (int p = 1; p <= 10; ++p) {
       for (int m = 1; m <= 30; ++m) {
-        const auto s = maybe({std::string(info.name), p, m});
+        const auto s = maybe({std::string(info.name), p, m, windows_for(info)});
         if (!s) continue;
-        const ScheduleParams params{.ranks = p, .batch = m, .window = m};
+        const ScheduleParams params{.ranks = p, .batch = m, .window = s->shape.window};
         const auto forms = info.closed_forms(params, equal);
         if (forms.empty()) continue;
         Costs costs = unit_costs(s->shape.stages, times.f, times.i + times.w);
@@ -132,10 +142,8 @@ TEST_CASE("closed forms equal the replay", "[property]") {
         }
         const Timeline t = replay(lower(*s, costs));
         for (const ClosedForm& form : forms) {
-          const double found =
-              in_units(form.quantity == "span" ? longest_rank_span(t) : wall(t).length());
           INFO(info.name << " p=" << p << " m=" << m << ": " << form.formula);
-          REQUIRE(found == Approx(form.value).epsilon(1e-12));
+          REQUIRE(replayed(form, t, m) == Approx(form.value).epsilon(1e-12));
           ++compared;
         }
       }
@@ -143,6 +151,65 @@ TEST_CASE("closed forms equal the replay", "[property]") {
     if (times.w == 1) {
       INFO(info.name);
       CHECK(compared > 0);
+    }
+  }
+}
+
+TEST_CASE("closed forms equal the replay at random times, shapes and parameters", "[property]") {
+  std::mt19937 random(20260301);
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  for (const ScheduleInfo& info : schedule_table()) {
+    if (info.closed_forms == nullptr) continue;
+    int compared = 0;
+    for (int trial = 0; trial < 300; ++trial) {
+      Wanted w{std::string(info.name), pick(1, 20), pick(1, 60), windows_for(info)};
+      for (const ScheduleOption& option : info.options) {
+        if (option.name == "accumulate") w.options["accumulate"] = std::to_string(pick(0, 9));
+        if (option.name == "v") w.options["v"] = std::to_string(pick(2, 4));
+        if (option.name == "warmup" && pick(0, 1)) w.options["warmup"] = "short";
+        if (option.name == "threshold") w.options["threshold"] = std::to_string(pick(0, 3));
+        if (option.name != "preload") continue;
+        w.options["preload"] = std::to_string(pick(0, 2));
+        w.ranks = pick(0, 5) == 0 ? 2 : 4 * pick(1, 5);
+        w.batch = w.ranks * pick(1, 4);
+      }
+      // W <= I <= F is where the zero-bubble forms hold, B = I + W >= F where AMDP's do.
+      const double weight = pick(1, 8) / 4.0, input = weight + pick(0, 1) * pick(0, 4) / 4.0;
+      const double forward = input + pick(0, 1) * weight / 2;
+      const EqualStages equal{forward, input + weight, input, weight, forward + input + weight};
+      const auto s = maybe(w);
+      if (!s) continue;
+      const ScheduleParams params{
+          .ranks = w.ranks, .batch = w.batch, .window = s->shape.window, .options = w.options};
+      const auto forms = info.closed_forms(params, equal);
+      if (forms.empty()) continue;
+      const Timeline t = replay(lower(*s, split_costs(s->shape.stages, forward, input, weight)));
+      for (const ClosedForm& form : forms) {
+        INFO(info.name << " p=" << w.ranks << " m=" << w.batch << " F=" << forward << " I=" << input
+                       << " W=" << weight << ": " << form.formula);
+        REQUIRE(replayed(form, t, w.batch) == Approx(form.value).epsilon(1e-9));
+        ++compared;
+      }
+    }
+    INFO(info.name);
+    CHECK(compared >= 3);
+  }
+}
+
+TEST_CASE("the V family: more micro-batches never take less time, 1F1B-V at most 6 m + 5 (p - 1)",
+          "[property]") {
+  // F = I = W = 1. Controllable Memory, arXiv 2405.15362, gives 1F1B-V no closed form.
+  const std::string name = GENERATE("v-half", "v-min", "1f1b-v", "zb-v");
+  for (int p = 1; p <= 24; ++p) {
+    double before = 0;
+    for (int m = 1; m <= 2 * p + 2; ++m) {
+      INFO(name << " p=" << p << " m=" << m);
+      const double now = wall_of({name, p, m});
+      REQUIRE(now >= before);
+      if (name == "1f1b-v" && m >= p) REQUIRE(now <= 6 * m + 5 * (p - 1));
+      before = now;
     }
   }
 }

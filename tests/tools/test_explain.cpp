@@ -54,11 +54,26 @@ TEST_CASE("explain: the stretches of the critical path add up to the wall", "[ex
 
 TEST_CASE("explain: closed forms only where they hold", "[explain]") {
   CHECK_THAT(line_with(explained(unit(4, 8), "gpipe"), "closed form"), contains(", the same"));
-  CHECK_THAT(line_with(explained(unit(4, 8), "amdp"), "closed form"), contains("none is stated"));
+  CHECK_THAT(line_with(explained(unit(4, 8), "1f1b-v"), "closed form"),
+             contains("none is stated for this schedule"));
+  CHECK_THAT(line_with(explained(unit(4, 8), "amdp:rule=fifo"), "closed form"),
+             contains("none is stated"));
   const std::string uneven =
       R"({"model": {"stage_times": {"F": [1, 2], "B": 2}}, "parallel": {"pipeline": 2},
           "batch": {"microbatches": 4}})";
   CHECK_THAT(line_with(explained(uneven, "1f1b"), "closed form"), contains("equal stages"));
   CHECK_THAT(line_with(explained(unit(4, 8, R"(, "run": {"steps": 3})"), "1f1b"), "closed form"),
              contains("run.steps 1"));
+}
+
+TEST_CASE("explain: without a flush the closed form is the steady time of one batch", "[explain]") {
+  const std::string steps = GENERATE("1", "3");
+  const std::string scenario = unit(4, 8, R"(, "run": {"steps": )" + steps + "}");
+  // AMDP: b/d ((d + 1) B + (d - 1) F) = 2 (5 * 2 + 3); the others b (F + B) = 8 * 3.
+  CHECK_THAT(line_with(explained(scenario, "amdp"), "closed form"),
+             contains("step = ") && contains("= 26.000 ms; replayed 26.000 ms, the same"));
+  for (const std::string name : {"pipedream", "pipedream-2bw", "xpipe", "paci:accumulate=3"}) {
+    CHECK_THAT(line_with(explained(scenario, name), "closed form"),
+               contains("step = ") && contains("= 24.000 ms; replayed 24.000 ms, the same"));
+  }
 }

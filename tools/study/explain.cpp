@@ -95,7 +95,7 @@ void add_closed_forms(const Run& run, std::vector<std::string>& lines) {
     lines.emplace_back("closed form: none is stated for this schedule");
     return;
   }
-  if (shape.windows() > 1) {
+  if (shape.rule == VersionRule::kFlush && shape.windows() > 1) {
     lines.emplace_back("closed form: stated for one step; run with run.steps 1");
     return;
   }
@@ -112,14 +112,17 @@ void add_closed_forms(const Run& run, std::vector<std::string>& lines) {
   if (forms.empty())
     lines.emplace_back("closed form: none is stated for this shape or these times");
   for (const ClosedForm& form : forms) {
-    const double found = to_ms(form.quantity == "span" ? run.result.span : run.result.wall);
+    const double found = to_ms(form.quantity == "span"   ? run.result.span
+                               : form.quantity == "step" ? run.result.step_time
+                                                         : run.result.wall);
     const double off = found - form.value;
     lines.push_back(fmt::format("closed form: {} = {} = {:.3f} ms; replayed {:.3f} ms{} ({})",
                                 form.quantity, form.formula, form.value, found,
-                                std::abs(off) < 1e-6 ? ", the same"
-                                                     : fmt::format(", {:+.3f} ms: the form counts "
-                                                                   "neither messages nor updates",
-                                                                   off),
+                                std::abs(off) < 1e-6
+                                    ? ", the same"
+                                    : fmt::format(", {:+.3f} ms: the form counts "
+                                                  "neither messages nor updates nor a barrier",
+                                                  off),
                                 form.source));
   }
 }
