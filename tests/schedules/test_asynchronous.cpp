@@ -1,9 +1,9 @@
-// Which weights the asynchronous schedules use, beside PipeDream, 2BW and AMDP, which have files of
-// their own.
+// Which weights the asynchronous schedules use and what their papers promise of them. PipeDream,
+// 2BW and AMDP have files of their own, too.
 
 #include "sim/versions.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/runs.hpp"
+#include "tests/support/field.hpp"
 
 using namespace stagesim;
 using namespace stagesim::test;
@@ -51,6 +51,14 @@ TEST_CASE("PACI that accumulates N >= d: mismatch 1 on the first d - 1 - s of a 
   for (const int copies : v.copies_of_rank) CHECK(copies == 1);
 }
 
+TEST_CASE("PACI: flush throughput over m/(m + N - 1)", "[formulas]") {
+  const int n = GENERATE(2, 4, 8), m = GENERATE(3, 8, 32);
+  const Timeline t = run({"paci", n, m, 6}, unit_costs(n, 1, 2));
+  const double step = (update_end(t, 4) - update_end(t, 2)) / 2;
+  const double flushed = in_units(wall(run({"1f1b", n, m}, unit_costs(n, 1, 2))).length());
+  CHECK(step == Approx(flushed * m / (m + n - 1)));
+}
+
 TEST_CASE("vertical sync: every stage uses the version that stage 0 read",
           "[pipedream][versions]") {
   // arXiv 1806.03377 section 3.3: w(t - n + 1) on all of n stages.
@@ -81,7 +89,6 @@ TEST_CASE("XPipe: prediction distances", "[xpipe][versions]") {
       steps.push_back(predicted_ahead(make({"xpipe", d, m}).shape, r, forward));
     return steps;
   };
-  using Ints = std::vector<int>;
   CHECK(ahead(4, 4, true) == Ints{2, 2, 1, 1});
   CHECK(ahead(4, 4, false) == Ints{1, 1, 1, 1});
   CHECK(ahead(8, 8, true) == Ints{2, 2, 2, 2, 2, 2, 1, 1});  // 14/8, 13/8, 12/8 = 1.5 -> 2, 11/8
@@ -125,4 +132,30 @@ TEST_CASE("AMDP's synchronous variant: AMDP's order, drained at every update, no
   // Start-up and drain of a closed unit: 16 at d = 4, 28 at d = 8 (B = 2 F).
   if (units == 1 && d == 4) CHECK(in_units(wall(one).length()) == 16);
   if (units == 1 && d == 8) CHECK(in_units(wall(one).length()) == 28);
+}
+
+TEST_CASE("AMDP: a pipeline with two micro-batches of d is active 2/d, so d/2 pipelines run",
+          "[formulas]") {
+  const int d = GENERATE(4, 8, 16);
+  const Schedule s = make({"amdp", d, d, 3});
+  CHECK(s.shape.pipelines * 2 == d);
+  std::vector<Ints> in_unit(std::size_t(s.shape.pipelines), Ints(3, 0));
+  for (const auto& ops : s.ops_of_rank) {
+    for (const Op& op : ops) {
+      if (op.kind == OpKind::kForward && op.stage == 0)
+        ++in_unit[op.pipeline][std::size_t(op.microbatch / d)];
+    }
+  }
+  for (const Ints& pipeline : in_unit) CHECK(pipeline == Ints{2, 2, 2});
+}
+
+TEST_CASE("AMDP: mismatch at most min(n, d - i) - 1 with n = 2, except on the last stage",
+          "[formulas]") {
+  // The last stage: 0 in the paper, where an update follows the backwards at once. Ours comes
+  // before the rank's first backward of the new window, after forwards of it ran (DESIGN section
+  // 6).
+  const int d = GENERATE(4, 8, 16);
+  const Versions v = versions(run({"amdp", d, d, 5}, unit_costs(d, 1, 2)), 1, 3);
+  for (const StageVersions& stage : v.stages)
+    CHECK(stage.max_mismatch == (stage.stage == d - 1 ? 1 : std::min(2, d - stage.stage) - 1));
 }

@@ -1,5 +1,6 @@
 // Public reports about single schedules, with the right answers.
 
+#include "schedules/orders.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/field.hpp"
 
@@ -28,6 +29,30 @@ TEST_CASE("interleaved 1F1B: group size and remainder", "[interleaved][errors]")
   CHECK_THROWS_WITH(group(8, 9), contains("group N = 9 > m = 8") && contains("use group=8"));
   CHECK_THROWS_WITH(make({"interleaved-1f1b", 8, 4}),
                     contains("4 micro-batches, but 8 ranks need at least 8"));
+}
+
+TEST_CASE("interleaved 1F1B: what a remainder that the rule refuses would cost", "[interleaved]") {
+  // verl-project/verl#1617: p = 4, v = 2, F = B = 1. m = 9, 10, 11 take 48, 52, 51 with groups of 4
+  // and a rest of 1, 2, 3; the closed form (m v + p - 1)(F + B) would be 42, 46, 50.
+  const auto [m, forced] =
+      GENERATE(table<int, int>({{8, 38}, {9, 48}, {10, 52}, {11, 51}, {12, 54}}));
+  const int p = 4, v = 2;
+  const auto steps = grouped_steps(m, p, v);
+  const auto total = steps.size();
+  Schedule s = one_pipeline("forced", {.ranks = p, .batch = m, .window = m}, v, Placement::kLoop);
+  append_windows(s, [&](std::vector<Op>& ops, int rank, int first) {
+    const auto add = [&](OpKind kind, std::size_t k) {
+      ops.push_back(grouped_cell(kind, steps[k], p, v, rank, first));
+    };
+    const auto warmup = static_cast<std::size_t>(2 * (p - 1 - rank) + (v - 1) * p);
+    for (std::size_t k = 0; k < warmup; ++k) add(OpKind::kForward, k);
+    for (std::size_t k = 0; k < total; ++k) {
+      if (warmup + k < total) add(OpKind::kForward, warmup + k);
+      add(OpKind::kBackward, k);
+    }
+  });
+  check_schedule(s);
+  CHECK(in_units(wall(replay(lower(s, unit_costs(p * v, 1, 1)))).length()) == forced);
 }
 
 TEST_CASE("interleaved 1F1B: warm-up of 2 (p - 1 - r) + (v - 1) p", "[interleaved]") {
