@@ -24,7 +24,7 @@ UnitTime unit_time(int d, int preload, const EqualStages& t) {
 }  // namespace
 
 std::vector<ClosedForm> amdp_step(const ScheduleParams& params, int preload, const EqualStages& t) {
-  if (t.backward < t.forward) return {};
+  if (params.ranks != 2 && t.backward < t.forward) return {};
   const UnitTime unit = unit_time(params.ranks, preload, t);
   return {{"step", unit.formula, "derived from the published orders, arXiv 2605.29664",
            unit.value * params.batch / params.ranks}};
@@ -33,7 +33,8 @@ std::vector<ClosedForm> amdp_step(const ScheduleParams& params, int preload, con
 std::vector<ClosedForm> amdp_sync_wall(const ScheduleParams& params, int preload,
                                        const EqualStages& t) {
   const int d = params.ranks, units = params.window / d;
-  if (t.backward < t.forward || d == 2) return {};
+  if (d == 2) return fill_and_drain(params, t, "1F1B, arXiv 2104.04473 section 2.2.1");
+  if (t.backward < t.forward) return {};
   return {{"wall", "(m/d - 1) units of amdp + (d + 2) B + d F, B >= F",
            "derived from the published orders, arXiv 2605.29664",
            (units - 1) * unit_time(d, preload, t).value + (d + 2) * t.backward + d * t.forward}};

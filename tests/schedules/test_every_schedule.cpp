@@ -175,10 +175,11 @@ TEST_CASE("closed forms equal the replay at random times, shapes and parameters"
         w.ranks = pick(0, 5) == 0 ? 2 : 4 * pick(1, 5);
         w.batch = w.ranks * pick(1, 4);
       }
-      // W <= I <= F is where the zero-bubble forms hold, F <= B = I + W where AMDP's do.
+      // W <= I <= F is where the zero-bubble forms hold, F <= B = I + W (any at d = 2) where
+      // AMDP's do.
       const double weight = pick(1, 8) / 4.0, input = weight + pick(0, 1) * pick(0, 4) / 4.0;
       const double forward = w.options.count("preload")
-                                 ? pick(1, static_cast<int>(4 * (input + weight))) / 4.0
+                                 ? pick(1, static_cast<int>(4 * (input + weight)) + 4) / 4.0
                                  : input + pick(0, 1) * weight / 2;
       const EqualStages equal{forward, input + weight, input, weight, forward + input + weight};
       const auto s = maybe(w);
