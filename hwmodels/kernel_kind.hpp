@@ -21,15 +21,19 @@ enum class KernelKind : std::uint8_t {
   kTranspose,  // strided copies: heads into rows, Q, K and V side by side
   kWiden,      // 16-bit to fp32
   kAdam,
-  kFlashForward,  // fused attention: of the FLOPs, not of the bytes
+  // From here on of the FLOPs, not of the bytes.
+  kOutputMatmul,  // the output layer: so many tiles that the last wave does not matter
+  kFlashForward,  // fused attention
   kFlashBackward,
 };
-inline constexpr std::array<std::string_view, 13> kKernelKindNames = {
-    "plain", "batched_matmul", "dropout",       "softmax",   "softmax_backward",
-    "norm",  "norm_backward",  "column_sum",    "transpose", "widen",
-    "adam",  "flash_forward",  "flash_backward"};
+inline constexpr std::array<std::string_view, 14> kKernelKindNames = {
+    "plain", "batched_matmul", "dropout",       "softmax",       "softmax_backward",
+    "norm",  "norm_backward",  "column_sum",    "transpose",     "widen",
+    "adam",  "output_matmul",  "flash_forward", "flash_backward"};
 inline constexpr std::size_t kKernelKinds = kKernelKindNames.size();
 
 constexpr bool is_flash(KernelKind kind) { return kind >= KernelKind::kFlashForward; }
+// Whether its fraction is of the peak FLOPs.
+constexpr bool of_flops(KernelKind kind) { return kind >= KernelKind::kOutputMatmul; }
 
 }  // namespace stagesim

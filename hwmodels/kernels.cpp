@@ -39,6 +39,12 @@ Kernel weight_grad(double m, double n, double k) {
 // One of the attention core's GEMMs on a score matrix of its own per head.
 Kernel batched(double flops, double bytes) { return {flops, bytes, KernelKind::kBatchedMatmul}; }
 
+// Of the output layer.
+Kernel output(Kernel gemm) {
+  gemm.kind = KernelKind::kOutputMatmul;
+  return gemm;
+}
+
 Kernel stream(double bytes, KernelKind kind = KernelKind::kPlain) { return {0, bytes, kind}; }
 
 void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
@@ -160,7 +166,7 @@ Kernels embedding_backward_kernels(const Model& model, int b) {
 Kernels head_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   return {stream(4 * z.x, KernelKind::kNorm),
-          gemm(z.tokens, model.vocab, z.hidden),
+          output(gemm(z.tokens, model.vocab, z.hidden)),
           stream(6 * z.logits, KernelKind::kWiden),  // to fp32
           stream(4 * z.logits),                      // maximum
           stream(8 * z.logits),                      // minus maximum
@@ -173,13 +179,13 @@ Kernels head_input_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   return {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
           stream(6 * z.logits),  // to 16 bits
-          gemm(z.tokens, model.vocab, z.hidden), stream(6 * z.x, KernelKind::kNormBackward),
+          output(gemm(z.tokens, model.vocab, z.hidden)), stream(6 * z.x, KernelKind::kNormBackward),
           stream(4 * z.x, KernelKind::kNormBackward)};
 }
 
 Kernels head_weight_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {weight_grad(z.tokens, model.vocab, z.hidden)};
+  return {output(weight_grad(z.tokens, model.vocab, z.hidden))};
 }
 
 }  // namespace stagesim

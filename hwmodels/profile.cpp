@@ -23,13 +23,13 @@ std::string_view text(Provenance provenance) {
 
 double flops_per_us(const GpuProfile& gpu, KernelKind kind) {
   const auto& own = gpu.kernel_efficiency[static_cast<std::size_t>(kind)];
-  const double efficiency = is_flash(kind) && own ? own->value : gpu.matmul_efficiency.value;
+  const double efficiency = of_flops(kind) && own ? own->value : gpu.matmul_efficiency.value;
   return gpu.peak_tflops.value * efficiency * 1e6;
 }
 
 double bytes_per_us(const GpuProfile& gpu, KernelKind kind) {
   const auto& own = gpu.kernel_efficiency[static_cast<std::size_t>(kind)];
-  const double efficiency = own && !is_flash(kind) ? own->value : gpu.memory_efficiency.value;
+  const double efficiency = own && !of_flops(kind) ? own->value : gpu.memory_efficiency.value;
   return gpu.memory_gb_per_s.value * efficiency * 1e3;
 }
 

@@ -44,7 +44,7 @@ struct GpuProfile {
   Quantity matmul_efficiency;  // of the peak, large shapes
   Quantity memory_gb_per_s;    // peak
   Quantity memory_efficiency;  // of the peak
-  // By KernelKind: of the memory rate, of the peak FLOPs for fused attention. Where there is none,
+  // By KernelKind: of the memory rate, or of the peak FLOPs (see there). Where there is none,
   // memory_efficiency and matmul_efficiency.
   std::array<std::optional<Quantity>, kKernelKinds> kernel_efficiency;
   Quantity kernel_us;  // constant time per kernel on the device (queue gap and ramp)
