@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "hwmodels/arithmetic.hpp"
 
 namespace stagesim {
@@ -11,11 +14,43 @@ std::string provenance_text(const Quantity& q) {
   return provenance_text(q.from, q.source, q.error);
 }
 
-std::string attention_text(const Model& model) {
+// One line for the kinds whose fractions come from the same place.
+std::vector<std::string> kernel_lines(const Model& model, const GpuProfile& gpu) {
+  std::vector<std::string> names;
+  std::vector<std::pair<Quantity, double>> sources;  // with the largest error
+  for (std::size_t kind = 1; kind < kKernelKinds; ++kind) {
+    const std::optional<Quantity>& own = gpu.kernel_efficiency[kind];
+    if (!own || (is_flash(static_cast<KernelKind>(kind)) && !model.flash)) continue;
+    std::size_t at = 0;
+    while (at < sources.size() &&
+           (sources[at].first.from != own->from || sources[at].first.source != own->source)) {
+      ++at;
+    }
+    if (at == sources.size()) {
+      sources.emplace_back(*own, 0);
+      names.emplace_back();
+    }
+    names[at] +=
+        fmt::format("{}{} {}", names[at].empty() ? "" : ", ", kKernelKindNames[kind], own->value);
+    sources[at].second = std::max(sources[at].second, own->error.value_or(0));
+  }
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    lines.push_back(fmt::format(
+        "fraction of the peak of other kernels: {} ({}: {}; error up to "
+        "{:.0f} %)",
+        names[i], text(sources[i].first.from), sources[i].first.source, 100 * sources[i].second));
+  }
+  return lines;
+}
+
+std::string attention_text(const Model& model, const GpuProfile& gpu) {
   if (model.flash) {
-    return fmt::format(
-        "attention: fused{}, at the matmul rate (assumed), scores computed again in the backward",
-        model.causal ? ", causal half of the scores" : "");
+    const bool own =
+        gpu.kernel_efficiency[static_cast<std::size_t>(KernelKind::kFlashForward)].has_value();
+    return fmt::format("attention: fused{}{}, scores computed again in the backward",
+                       model.causal ? ", causal half of the scores" : "",
+                       own ? "" : ", at the matmul rate (assumed)");
   }
   return fmt::format("attention: score matrix in memory, scale, mask and softmax in one kernel{}",
                      model.dropout ? ", dropout in another" : "");
@@ -41,7 +76,7 @@ std::string provenance_text(Provenance from, const std::string& source,
                      error ? fmt::format("; error {:.0f} %", 100 * *error) : "");
 }
 
-std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile& gpu, int stages,
+std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile& gpu,
                                            double launch_us) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("matmul: {} of {} TFLOP/s ({})", gpu.matmul_efficiency.value,
@@ -55,19 +90,14 @@ std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile&
       launch_us == gpu.launch_us.value
           ? provenance_text(gpu.launch_us.from, gpu.launch_us.source, gpu.launch_us.error)
           : "overheads.launch_us, as given"));
-  lines.push_back(attention_text(model));
+  for (std::string& line : kernel_lines(model, gpu)) lines.push_back(std::move(line));
+  lines.push_back(attention_text(model, gpu));
   lines.push_back(fmt::format(
       "head: {} x {} on the last stage, cross entropy on fp32 logits in separate kernels (assumed)",
       model.vocab, model.hidden));
   if (model.vocab % 128 != 0) {
     lines.push_back(fmt::format("vocabulary: {} as given; Megatron-LM would pad it to {}",
                                 model.vocab, (model.vocab + 127) / 128 * 128));
-  }
-  if (model.tied && stages > 1) {
-    lines.push_back(fmt::format(
-        "tied embedding: one copy on each end; the all-reduce of its gradient ({:.0f} MB) between "
-        "them once per update is not counted",
-        4e-6 * static_cast<double>(head_parameters(model))));
   }
   lines.push_back(
       fmt::format("activations: {} (arXiv 2205.05198, Table 2), fp32 logits on the last stage",

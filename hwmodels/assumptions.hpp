@@ -14,7 +14,7 @@ std::string provenance_text(Provenance from, const std::string& source,
                             std::optional<double> error);
 
 // What the stage times and bytes rest on, one line each.
-std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile& gpu, int stages,
+std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile& gpu,
                                            double launch_us);
 
 }  // namespace stagesim

@@ -36,14 +36,24 @@ Kernel weight_grad(double m, double n, double k) {
   return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n};
 }
 
-Kernel stream(double bytes) { return {0, bytes}; }
+// One of the attention core's GEMMs on a score matrix of its own per head.
+Kernel batched(double flops, double bytes) { return {flops, bytes, KernelKind::kBatchedMatmul}; }
+
+// Of the output layer.
+Kernel output(Kernel gemm) {
+  gemm.kind = KernelKind::kOutputMatmul;
+  return gemm;
+}
+
+Kernel stream(double bytes, KernelKind kind = KernelKind::kPlain) { return {0, bytes, kind}; }
 
 void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
 
 // Backward of a layer norm and the residual branch beside it: dx reads dy and x; gamma and beta
 // (RMSNorm: gamma) read both again; the residual gradient is added to dx.
 void append_norm_backward(Kernels& kernels, const Sizes& z) {
-  append(kernels, {stream(6 * z.x), stream(4 * z.x), stream(6 * z.x)});
+  append(kernels, {stream(6 * z.x, KernelKind::kNormBackward),
+                   stream(4 * z.x, KernelKind::kNormBackward), stream(6 * z.x)});
 }
 
 }  // namespace
@@ -52,28 +62,34 @@ Kernels attention_core_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   const double kv = z.tokens * z.kv;
   if (model.flash) {  // reads Q, K, V, writes O; half of the scores under a causal mask
-    return {{2 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (2 * z.x + 2 * kv)}};
+    return {{2 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (2 * z.x + 2 * kv),
+             KernelKind::kFlashForward}};
   }
-  Kernels kernels = {{z.core_flops, 2 * (z.x + kv + z.scores)},  // Q K^T
-                     stream(4 * z.scores)};                      // scale, mask and softmax in one
-  if (model.dropout) kernels.push_back(stream(5 * z.scores));    // reads, writes, and the mask
-  kernels.push_back({z.core_flops, 2 * (z.scores + kv + z.x)});  // probabilities x V
+  const Kernel gemm = batched(z.core_flops, 2 * (z.x + kv + z.scores));
+  Kernels kernels = {gemm,                                         // Q K^T
+                     stream(4 * z.scores, KernelKind::kSoftmax)};  // scale, mask and softmax in one
+  if (model.dropout) {                                             // reads, writes, and the mask
+    kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
+  }
+  kernels.push_back(gemm);  // probabilities x V
   return kernels;
 }
 
 Kernels layer_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   const double up = model.gated ? 2 * z.ffn : z.ffn;  // gate and up projection in one GEMM
-  Kernels kernels = {stream(4 * z.x),                 // norm
-                     gemm(z.tokens, z.hidden + 2 * z.kv, z.hidden)};
+  const double qkv = z.hidden + 2 * z.kv;
+  const Kernel norm = stream(4 * z.x, KernelKind::kNorm);
+  // Bias, dropout and residual in one: two reads, one write, the mask.
+  const Kernel residual =
+      stream((6 + z.mask) * z.x, model.dropout ? KernelKind::kDropout : KernelKind::kPlain);
+  Kernels kernels = {norm, gemm(z.tokens, qkv, z.hidden)};
+  if (!model.gated) kernels.push_back(stream(4 * z.tokens * qkv));  // its bias, not fused
   append(kernels, attention_core_forward_kernels(model, b));
-  if (!model.flash) kernels.push_back(stream(4 * z.x));  // heads back into rows
-  append(kernels, {gemm(z.tokens, z.hidden, z.hidden),
-                   stream((6 + z.mask) * z.x),  // bias, dropout, residual: two reads, one write
-                   stream(4 * z.x),             // norm
-                   gemm(z.tokens, up, z.hidden),
+  if (!model.flash) kernels.push_back(stream(4 * z.x, KernelKind::kTranspose));  // heads into rows
+  append(kernels, {gemm(z.tokens, z.hidden, z.hidden), residual, norm, gemm(z.tokens, up, z.hidden),
                    stream(2 * z.tokens * (up + z.ffn)),  // GELU or SwiGLU
-                   gemm(z.tokens, z.hidden, z.ffn), stream((6 + z.mask) * z.x)});
+                   gemm(z.tokens, z.hidden, z.ffn), residual});
   return kernels;
 }
 
@@ -83,10 +99,10 @@ Kernels layer_input_grad_kernels(const Model& model, int b) {
   const double up = model.gated ? 2 * z.ffn : z.ffn;
   Kernels kernels;
   const auto bias = [&](double elements) {  // its gradient: a sum over the tokens
-    if (!model.gated) kernels.push_back(stream(2 * elements));
+    if (!model.gated) kernels.push_back(stream(2 * elements, KernelKind::kColumnSum));
   };
   const auto dropout = [&] {  // reads dy and mask, writes
-    if (model.dropout) kernels.push_back(stream(5 * z.x));
+    if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
     bias(z.x);
   };
   dropout();
@@ -101,17 +117,17 @@ Kernels layer_input_grad_kernels(const Model& model, int b) {
     // Row sums of dO x O; then five GEMMs instead of two, because the scores are computed again:
     // reads Q, O, dO, K, V, writes dQ, dK, dV.
     kernels.push_back(stream(4 * z.x));
-    kernels.push_back({5 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (4 * z.x + 4 * kv)});
+    kernels.push_back({5 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (4 * z.x + 4 * kv),
+                       KernelKind::kFlashBackward});
   } else {
-    kernels.push_back(stream(4 * z.x));                            // rows into heads
-    kernels.push_back({z.core_flops, 2 * (z.x + kv + z.scores)});  // d probabilities
-    kernels.push_back({z.core_flops, 2 * (z.scores + z.x + kv)});  // dV
-    if (model.dropout) kernels.push_back(stream(5 * z.scores));
-    kernels.push_back(stream(6 * z.scores));                       // softmax: reads dy and y
-    kernels.push_back({z.core_flops, 2 * (z.scores + kv + z.x)});  // dQ
-    kernels.push_back({z.core_flops, 2 * (z.scores + z.x + kv)});  // dK
+    const Kernel gemm = batched(z.core_flops, 2 * (z.x + kv + z.scores));
+    kernels.push_back(stream(4 * z.x, KernelKind::kTranspose));  // rows into heads
+    append(kernels, {gemm, gemm});                               // d probabilities, dV
+    if (model.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
+    kernels.push_back(stream(6 * z.scores, KernelKind::kSoftmaxBackward));  // reads dy and y
+    append(kernels, {gemm, gemm});                                          // dQ, dK
   }
-  kernels.push_back(stream(4 * qkv));  // dQ, dK, dV side by side
+  kernels.push_back(stream(4 * qkv, KernelKind::kTranspose));  // dQ, dK, dV side by side
   bias(qkv);
   kernels.push_back(gemm(z.tokens, z.hidden + 2 * z.kv, z.hidden));
   append_norm_backward(kernels, z);
@@ -130,42 +146,46 @@ Kernels embedding_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   Kernels kernels = {stream(4 * z.x)};                   // gathers rows
   if (!model.gated) kernels.push_back(stream(6 * z.x));  // adds the positions
-  if (model.dropout) kernels.push_back(stream(5 * z.x));
+  if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
   return kernels;
 }
 
 Kernels embedding_backward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   Kernels kernels;
-  if (model.dropout) kernels.push_back(stream(5 * z.x));
+  if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
   // Autograd clears a 16-bit gradient of the whole table, scatters into it (reads dy, reads and
   // writes a row) and adds it to the fp32 gradient.
   append(kernels, {stream(2 * z.embedding), stream(6 * z.x), stream(10 * z.embedding)});
-  if (!model.gated) kernels.push_back(stream(2 * z.x));  // positions: a sum over the sequences
+  if (!model.gated) {  // positions: a sum over the sequences
+    kernels.push_back(stream(2 * z.x, KernelKind::kColumnSum));
+  }
   return kernels;
 }
 
 Kernels head_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {stream(4 * z.x),      gemm(z.tokens, model.vocab, z.hidden),
-          stream(6 * z.logits),   // to fp32
-          stream(4 * z.logits),   // maximum
-          stream(8 * z.logits),   // minus maximum
-          stream(8 * z.logits),   // exp
-          stream(4 * z.logits),   // sum
-          stream(8 * z.logits)};  // divided by the sum, kept for the backward
+  return {stream(4 * z.x, KernelKind::kNorm),
+          output(gemm(z.tokens, model.vocab, z.hidden)),
+          stream(6 * z.logits, KernelKind::kWiden),  // to fp32
+          stream(4 * z.logits),                      // maximum
+          stream(8 * z.logits),                      // minus maximum
+          stream(8 * z.logits),                      // exp
+          stream(4 * z.logits),                      // sum
+          stream(8 * z.logits)};                     // divided by the sum, kept for the backward
 }
 
 Kernels head_input_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   return {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
           stream(6 * z.logits),  // to 16 bits
-          gemm(z.tokens, model.vocab, z.hidden), stream(6 * z.x), stream(4 * z.x)};
+          output(gemm(z.tokens, model.vocab, z.hidden)), stream(6 * z.x, KernelKind::kNormBackward),
+          stream(4 * z.x, KernelKind::kNormBackward)};
 }
 
 Kernels head_weight_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {weight_grad(z.tokens, model.vocab, z.hidden)};
+  return {output(weight_grad(z.tokens, model.vocab, z.hidden))};
 }
 
 }  // namespace stagesim

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "hwmodels/kernel_kind.hpp"
 #include "hwmodels/model.hpp"
 
 namespace stagesim {
@@ -9,6 +10,7 @@ namespace stagesim {
 // What one GPU kernel computes and how much memory it moves.
 struct Kernel {
   double flops = 0, bytes = 0;
+  KernelKind kind = KernelKind::kPlain;
 };
 using Kernels = std::vector<Kernel>;
 

@@ -21,6 +21,18 @@ std::string_view text(Provenance provenance) {
   return "assumed";
 }
 
+double flops_per_us(const GpuProfile& gpu, KernelKind kind) {
+  const auto& own = gpu.kernel_efficiency[static_cast<std::size_t>(kind)];
+  const double efficiency = of_flops(kind) && own ? own->value : gpu.matmul_efficiency.value;
+  return gpu.peak_tflops.value * efficiency * 1e6;
+}
+
+double bytes_per_us(const GpuProfile& gpu, KernelKind kind) {
+  const auto& own = gpu.kernel_efficiency[static_cast<std::size_t>(kind)];
+  const double efficiency = own && !of_flops(kind) ? own->value : gpu.memory_efficiency.value;
+  return gpu.memory_gb_per_s.value * efficiency * 1e3;
+}
+
 double LinkProfile::large_message_gb_per_s() const {
   STAGESIM_CHECK(curve.size() >= 2);
   const auto& [bytes, us] = curve.back();

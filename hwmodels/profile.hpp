@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "hwmodels/kernel_kind.hpp"
 
 namespace stagesim {
 
@@ -41,10 +44,17 @@ struct GpuProfile {
   Quantity matmul_efficiency;  // of the peak, large shapes
   Quantity memory_gb_per_s;    // peak
   Quantity memory_efficiency;  // of the peak
-  Quantity kernel_us;          // constant time per kernel on the device (queue gap and ramp)
-  Quantity launch_us;          // host time to issue one kernel
+  // By KernelKind: of the memory rate, or of the peak FLOPs (see there). Where there is none,
+  // memory_efficiency and matmul_efficiency.
+  std::array<std::optional<Quantity>, kKernelKinds> kernel_efficiency;
+  Quantity kernel_us;  // constant time per kernel on the device (queue gap and ramp)
+  Quantity launch_us;  // host time to issue one kernel
   std::vector<LinkProfile> links;
 };
+
+// What a kernel of that kind reaches: FLOPs and bytes per microsecond.
+double flops_per_us(const GpuProfile& gpu, KernelKind kind);
+double bytes_per_us(const GpuProfile& gpu, KernelKind kind);
 
 struct ProfileLine {
   std::string name, kind, summary;  // kind: "gpu" or "link"

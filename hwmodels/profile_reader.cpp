@@ -113,6 +113,17 @@ LinkProfile read_link(JsonFields& fields, std::string name) {
   return link;
 }
 
+// "kernel_efficiency": {"softmax": {"value": 0.7, "from": .., "source": ..}}, any of the kinds.
+void read_kernel_efficiency(JsonFields& gpu_fields, GpuProfile& gpu) {
+  if (!gpu_fields.has("kernel_efficiency")) return;
+  JsonFields fields = gpu_fields.child("kernel_efficiency");
+  for (std::size_t kind = 1; kind < kKernelKinds; ++kind) {
+    const std::string name(kKernelKindNames[kind]);
+    if (fields.has(name)) gpu.kernel_efficiency[kind] = read_quantity(fields, name, kSmallest, 1);
+  }
+  fields.finish();
+}
+
 GpuProfile read_gpu(JsonFields& top) {
   GpuProfile gpu;
   gpu.name = top.string("name");
@@ -125,6 +136,7 @@ GpuProfile read_gpu(JsonFields& top) {
     gpu.matmul_efficiency = read_quantity(fields, "matmul_efficiency", kSmallest, 1);
     gpu.memory_gb_per_s = read_quantity(fields, "memory_gb_per_s", kSmallest, kLargest);
     gpu.memory_efficiency = read_quantity(fields, "memory_efficiency", kSmallest, 1);
+    read_kernel_efficiency(fields, gpu);
     gpu.kernel_us = read_quantity(fields, "kernel_us", 0, kLargest);
     gpu.launch_us = read_quantity(fields, "launch_us", 0, kLargest);
     fields.finish();

@@ -25,17 +25,14 @@ struct Work {
 };
 
 struct Rates {
-  double flops_per_us, bytes_per_us, kernel_us;
-
-  explicit Rates(const GpuProfile& gpu)
-      : flops_per_us(gpu.peak_tflops.value * gpu.matmul_efficiency.value * 1e6),
-        bytes_per_us(gpu.memory_gb_per_s.value * gpu.memory_efficiency.value * 1e3),
-        kernel_us(gpu.kernel_us.value) {}
+  const GpuProfile& gpu;
 
   Work work(const Kernels& kernels) const {
     Work sum{.gpu_us = 0, .kernels = static_cast<double>(kernels.size())};
     for (const Kernel& k : kernels) {
-      sum.gpu_us += std::max(k.flops / flops_per_us, k.bytes / bytes_per_us) + kernel_us;
+      sum.gpu_us +=
+          std::max(k.flops / flops_per_us(gpu, k.kind), k.bytes / bytes_per_us(gpu, k.kind)) +
+          gpu.kernel_us.value;
     }
     return sum;
   }
@@ -146,7 +143,7 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
                                  double launch_us) {
   check_plan(model, plan);
   const int b = plan.microbatch;
-  const Rates rates(gpu);
+  const Rates rates{gpu};
   const OpWork layer = layer_work(model, b, rates);
   const OpWork embedding{rates.work(embedding_forward_kernels(model, b)),
                          rates.work(embedding_backward_kernels(model, b)),
@@ -174,8 +171,7 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
   estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
   estimate.flops_per_microbatch =
       3 * (model.layers * layer_forward_flops(model, b) + head_forward_flops(model, b));
-  estimate.assumptions =
-      stage_assumptions(model, gpu, static_cast<int>(plan.layers.size()), launch_us);
+  estimate.assumptions = stage_assumptions(model, gpu, launch_us);
   if (!host_bound.empty()) {
     estimate.assumptions.push_back(
         fmt::format("host-bound: forward or backward of stage {} waits for the host",

@@ -34,10 +34,11 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
 // Fills reduce, step and broadcast. A stage has `replicas` in the pipelines of one group (AMDP
 // d/2), each on its own rank, and `data` copies of that group. Ring formulas at the link's
 // large-message rate, plus its latency per hop: an all-reduce over n moves 2 (n - 1) / n of the
-// gradients, a reduce to the owner or a broadcast from it moves them once. The optimizer moves 30
-// bytes per parameter.
-void add_update_costs(StageEstimate& estimate, const GpuProfile& gpu, const LinkProfile& link,
-                      int replicas, Optimizer optimizer, int data);
+// gradients, a reduce to the owner or a broadcast from it moves them once. The step is
+// Megatron-LM's passes over memory (clip, Adam, copy, clear: 50 bytes per parameter, 58 with fp16's
+// unscaling).
+void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
+                      const LinkProfile& link, int replicas, Optimizer optimizer, int data);
 
 // Message times of every stage boundary on that link.
 LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& stages);

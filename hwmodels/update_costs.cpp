@@ -7,9 +7,14 @@
 namespace stagesim {
 namespace {
 
-// Adam in mixed precision reads the fp32 gradient, master and both moments (16), writes master,
-// both moments and the 16-bit weight (14).
-constexpr double kOptimizerBytes = 30;
+// Bytes per parameter of the passes that Megatron-LM's mixed precision step makes over memory, each
+// a kernel of its own: fp32 gradient g, master p and moments m, v, 16-bit weight w.
+constexpr double kUnscaleBytes = 8;  // fp16 only: divides g by the loss scale, looks for overflow
+constexpr double kNormBytes = 4;     // gradient norm for clipping
+constexpr double kClipBytes = 8;     // scales g by it
+constexpr double kAdamBytes = 28;    // reads g, p, m, v, writes p, m, v
+constexpr double kCopyBytes = 6;     // p to w
+constexpr double kZeroBytes = 4;     // clears g for the next window
 
 // Microseconds on one link for each rank of a ring of n.
 struct Ring {
@@ -35,28 +40,47 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 
 }  // namespace
 
-void add_update_costs(StageEstimate& estimate, const GpuProfile& gpu, const LinkProfile& link,
-                      int replicas, Optimizer optimizer, int data) {
+void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
+                      const LinkProfile& link, int replicas, Optimizer optimizer, int data) {
   STAGESIM_CHECK(replicas >= 1 && data >= 1);
   const Ring ring{link.latency_us.value, link.large_message_gb_per_s() * 1e3};
-  const double memory_bytes_per_us = gpu.memory_gb_per_s.value * gpu.memory_efficiency.value * 1e3;
-  const bool owner = optimizer == Optimizer::kOwner;
+  const bool owner = optimizer == Optimizer::kOwner && replicas > 1;
+  const bool fp16 = model.dtype == "fp16";
+  const double stream_bytes = (fp16 ? kUnscaleBytes : 0) + kNormBytes + kClipBytes + kCopyBytes;
+  const auto passes_us = [&](double parameters, double bytes, KernelKind kind, int kernels) {
+    return parameters * bytes / bytes_per_us(gpu, kind) + kernels * gpu.kernel_us.value;
+  };
+  const std::size_t last = estimate.costs.size() - 1;
+  // Both ends hold the tied embedding and add up their gradients.
+  const bool tied = model.tied && last > 0;
+  const double embedding = 4.0 * model.vocab * model.hidden;
   for (std::size_t s = 0; s < estimate.costs.size(); ++s) {
     const auto gradients = static_cast<double>(estimate.bytes[s].gradients);
     const auto weights = static_cast<double>(estimate.bytes[s].weights);
-    const double reduce = owner ? ring.chain(gradients, replicas) + ring.all_reduce(gradients, data)
-                                : ring.all_reduce(gradients, replicas * data);
-    const double step =
-        kOptimizerBytes * static_cast<double>(estimate.parameters[s]) / memory_bytes_per_us +
-        gpu.kernel_us.value;
+    double reduce = owner ? ring.chain(gradients, replicas) + ring.all_reduce(gradients, data)
+                          : ring.all_reduce(gradients, replicas * data);
+    if (tied && (s == 0 || s == last)) reduce += ring.all_reduce(embedding, 2);
+    const auto parameters = static_cast<double>(estimate.parameters[s]);
+    const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
+    const double step = passes_us(parameters, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
+                        passes_us(parameters, kAdamBytes, KernelKind::kAdam, 1);
     StageCosts& costs = estimate.costs[s];
     costs.reduce = update_nanos("the gradient reduction", s, reduce);
-    costs.step = update_nanos("the optimizer step", s, step);
+    // With an owner every replica clears its gradients after the broadcast.
+    costs.step = update_nanos("the optimizer step", s, step + (owner ? 0 : zero));
     costs.broadcast =
-        update_nanos("the weight broadcast", s, owner ? ring.chain(weights, replicas) : 0);
+        update_nanos("the weight broadcast", s, owner ? ring.chain(weights, replicas) + zero : 0);
   }
   estimate.assumptions.push_back(fmt::format(
-      "optimizer: {} bytes per parameter at the memory rate (assumed)", kOptimizerBytes));
+      "optimizer: {} bytes per parameter in separate passes, {} of them Adam's (assumed: {}clip, "
+      "Adam, copy to 16 bits, clear)",
+      stream_bytes + kAdamBytes + kZeroBytes, kAdamBytes, fp16 ? "unscale, " : ""));
+  if (tied) {
+    estimate.assumptions.push_back(
+        fmt::format("tied embedding: its gradient ({:.0f} MB) is added up between the first and "
+                    "the last stage in every reduction, without the wait for the other end",
+                    embedding / 1e6));
+  }
   if (replicas * data < 2) return;
   std::string how = fmt::format("ring all-reduce over {}", replicas * data);
   if (owner) {

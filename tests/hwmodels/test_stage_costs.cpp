@@ -25,6 +25,11 @@ const GpuProfile kFlopsOnly = gpu_with(1, 1e15);
 const GpuProfile kBytesOnly = gpu_with(1e15, 1);
 const GpuProfile kKernelsOnly = gpu_with(1e15, 1e15, 1000);
 
+GpuProfile half_rate(GpuProfile gpu, KernelKind kind) {
+  gpu.kernel_efficiency[static_cast<std::size_t>(kind)].emplace().value = 0.5;
+  return gpu;
+}
+
 constexpr double kS = 256, kB = 2, kH = 512, kA = 8, kV = 1000;
 Model small_gpt() {
   return {.name = "small", .layers = 12, .hidden = 512, .heads = 8, .vocab = 1000, .seq = 256};
@@ -83,15 +88,15 @@ TEST_CASE("W of a GEMM reads two activations and adds to an fp32 gradient", "[hw
         Approx(4 * (8 * weights + 2 * rows) / 1e3));
 }
 
-TEST_CASE("every kernel costs its constant time, 14 in the forward of a plain layer",
+TEST_CASE("every kernel costs its constant time, 15 in the forward of a plain layer",
           "[hwmodels][costs]") {
-  CHECK(us(middle(small_gpt(), kKernelsOnly).forward) == Approx(4 * 14 * 1000).epsilon(1e-4));
+  CHECK(us(middle(small_gpt(), kKernelsOnly).forward) == Approx(4 * 15 * 1000).epsilon(1e-4));
   CHECK(us(middle(small_gpt(), kKernelsOnly).weight_grad) == Approx(4 * 4 * 1000).epsilon(1e-4));
 }
 
 TEST_CASE("a small op takes as long as the host needs to issue it", "[hwmodels][costs]") {
   const StageCosts stage = middle(small_gpt(), gpu_with(1e15, 1e15), 6);
-  CHECK(stage.forward == 4 * 14 * 6us);
+  CHECK(stage.forward == 4 * 15 * 6us);
   const StageEstimate all = estimate(small_gpt(), gpu_with(1e15, 1e15), kThree, 6);
   CHECK(all.assumptions.back() ==
         "host-bound: forward or backward of stage 0, 1, 2 waits for the host");
@@ -247,9 +252,6 @@ TEST_CASE("assumptions name rates, sources and what is not counted", "[hwmodels]
       has("matmul: 0.7 of 312 TFLOP/s (log: roofline fit to microsoft/vidur A100 linear layers; "
           "error 6 %)"));
   CHECK(has("vocabulary: 1000 as given; Megatron-LM would pad it to 1024"));
-  CHECK(has(
-      "tied embedding: one copy on each end; the all-reduce of its gradient (2 MB) between them "
-      "once per update is not counted"));
   CHECK(has("workspace: 0; CUDA context, library buffers and fragmentation are not counted"));
 }
 
@@ -263,16 +265,18 @@ LinkProfile plain_link() {
 }
 
 TEST_CASE("updates are ring formulas on the stage's bytes", "[hwmodels][costs]") {
-  const auto update = [](int replicas, Optimizer optimizer, int data) {
-    StageEstimate all = estimate(small_gpt(), kBytesOnly);
-    add_update_costs(all, kBytesOnly, plain_link(), replicas, optimizer, data);
-    return all.costs[1];
+  Model model = small_gpt();
+  const auto update = [&](int replicas, Optimizer optimizer, int data, std::size_t stage = 1) {
+    StageEstimate all = estimate(model, kBytesOnly);
+    add_update_costs(all, model, kBytesOnly, plain_link(), replicas, optimizer, data);
+    return all.costs[stage];
   };
+  // Gradient norm 4, clip 8, Adam 28, copy 6, clear 4 bytes per parameter; unscale 8 with fp16.
   const double n = 4.0 * static_cast<double>(layer_parameters(small_gpt()));
   const StageCosts alone = update(1, Optimizer::kReplicated, 1);
   CHECK(alone.reduce == 0ns);
   CHECK(alone.broadcast == 0ns);
-  CHECK(us(alone.step) == Approx(30 * n / 1e3));
+  CHECK(us(alone.step) == Approx(50 * n / 1e3));
 
   const StageCosts replicated = update(2, Optimizer::kReplicated, 2);
   CHECK(us(replicated.reduce) == Approx(6 + 2 * 3 / 4.0 * 4 * n / 1e3));
@@ -281,8 +285,47 @@ TEST_CASE("updates are ring formulas on the stage's bytes", "[hwmodels][costs]")
 
   const StageCosts owner = update(4, Optimizer::kOwner, 1);
   CHECK(us(owner.reduce) == Approx(3 + 4 * n / 1e3));
-  CHECK(us(owner.broadcast) == Approx(3 + 2 * n / 1e3));
+  CHECK(us(owner.step) == Approx(46 * n / 1e3));
+  CHECK(us(owner.broadcast) == Approx(3 + 2 * n / 1e3 + 4 * n / 1e3));
   CHECK(us(update(4, Optimizer::kOwner, 2).reduce) == Approx(3 + 4 * n / 1e3 + 2 + 4 * n / 1e3));
+
+  // A tied embedding's fp32 gradient is added up between both ends: 2 hops, its bytes once.
+  const double tied = 2 + 4 * kV * kH / 1e3;
+  CHECK(us(update(1, Optimizer::kReplicated, 1, 0).reduce) == Approx(tied));
+  CHECK(us(update(1, Optimizer::kReplicated, 1, 2).reduce) == Approx(tied));
+  model.tied = false;
+  CHECK(update(1, Optimizer::kReplicated, 1, 0).reduce == 0ns);
+  model.dtype = "fp16";
+  CHECK(us(update(1, Optimizer::kReplicated, 1).step) == Approx(58 * n / 1e3));
+}
+
+TEST_CASE("kernels with a fraction of their own take their traffic at that fraction",
+          "[hwmodels][costs]") {
+  const StageCosts plain = middle(small_gpt(), kBytesOnly);
+  const auto check_half = [&](KernelKind kind, double forward, double backward) {
+    INFO(kKernelKindNames[static_cast<std::size_t>(kind)]);
+    const StageCosts stage = middle(small_gpt(), half_rate(kBytesOnly, kind));
+    CHECK(us(stage.forward - plain.forward) == Approx(forward).margin(1e-3));
+    CHECK(us(stage.backward - plain.backward) == Approx(backward).margin(2e-3));
+  };
+  const double scores = 4 * kB * kA * kS * kS / 1e3, x = 4 * kB * kS * kH / 1e3;  // four layers
+  check_half(KernelKind::kSoftmax, 4 * scores, 0);
+  check_half(KernelKind::kSoftmaxBackward, 0, 6 * scores);
+  check_half(KernelKind::kDropout, 5 * scores + 14 * x, 5 * scores + 10 * x);
+  check_half(KernelKind::kBatchedMatmul, 4 * scores + 8 * x, 8 * scores + 16 * x);
+  check_half(KernelKind::kNorm, 8 * x, 0);
+  check_half(KernelKind::kNormBackward, 0, 20 * x);
+  check_half(KernelKind::kColumnSum, 0, 18 * x);
+  check_half(KernelKind::kTranspose, 4 * x, 16 * x);
+}
+
+TEST_CASE("fused attention runs at its own fraction of the FLOPs", "[hwmodels][costs]") {
+  Model model = small_gpt();
+  model.flash = true;
+  const StageCosts plain = middle(model, kFlopsOnly);
+  const GpuProfile gpu = half_rate(kFlopsOnly, KernelKind::kFlashForward);
+  const double core = 4 * kB * kS * kS * kH / 1e6 / 2;
+  CHECK(us(middle(model, gpu).forward - plain.forward) == Approx(4 * core).epsilon(1e-3));
 }
 
 TEST_CASE("a stage boundary takes its message's time on the link", "[hwmodels][costs]") {

@@ -6,10 +6,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
+#include "tests/papers/paper_table.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/runs.hpp"
 
@@ -93,10 +91,5 @@ TEST_CASE("the table of the comparison is up to date", "[papers]") {
         rate(row, paper_interleaved_cost(row)),
         rate(row, replayed_cost(row, "interleaved-1f1b", row.v)));
   }
-  const std::string path = std::string(STAGESIM_PAPERS) + "/zero_bubble_table5.txt";
-  if (std::getenv("STAGESIM_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-  std::ifstream file(path);
-  std::stringstream golden;
-  golden << file.rdbuf();
-  CHECK(golden.str() == text);
+  check_table("zero_bubble_table5", text);
 }

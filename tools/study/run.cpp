@@ -193,8 +193,8 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   }
   const auto before_updates = static_cast<std::ptrdiff_t>(stages.assumptions.size());
   if (s.gpu != nullptr && s.model && !shape.forward_only) {
-    add_update_costs(stages, *s.gpu, update_link(s, shape), shape.pipelines, shape.optimizer,
-                     s.data);
+    add_update_costs(stages, *s.model, *s.gpu, update_link(s, shape), shape.pipelines,
+                     shape.optimizer, s.data);
   }
   check_memory_size(stages, shape, largest_scale(s));
   run.timeline = replay_or_refuse(info, s, lower(run.order, costs_of(s, stages, pair)));
