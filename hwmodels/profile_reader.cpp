@@ -52,9 +52,8 @@ Quantity read_quantity(JsonFields& parent, const std::string& key, double low, d
   return result;
 }
 
-std::vector<std::pair<double, double>> read_curve(JsonFields& fields) {
-  const std::string key = "curve_bytes_us";
-  std::vector<std::pair<double, double>> curve;
+Curve read_curve(JsonFields& fields, const std::string& key = "curve_bytes_us") {
+  Curve curve;
   if (!fields.has(key)) {
     fields.missing(key);
     return curve;
@@ -95,11 +94,79 @@ std::vector<std::pair<double, double>> read_curve(JsonFields& fields) {
   return curve;
 }
 
+// Calls read(fields of entry) for each entry of an optional list of objects.
+template <typename Read>
+void read_list(JsonFields& parent, const std::string& key, Read&& read) {
+  if (!parent.has(key)) return;
+  const Json& entries = parent.any(key);
+  if (!entries.is_array()) return parent.wrong(key, "a list of objects");
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::string path = fmt::format("{}[{}]", parent.path_of(key), i);
+    if (!entries[i].is_object()) {
+      parent.problem(key, "entry {}: expected an object, got {}", i, short_text(entries[i]));
+      continue;
+    }
+    JsonFields fields(entries[i], parent.source(), path);
+    read(fields);
+    fields.finish();
+  }
+}
+
+CollectiveProfile read_collective(JsonFields& fields) {
+  constexpr CollectiveKind kAll[] = {CollectiveKind::kAllReduce,     CollectiveKind::kReduce,
+                                     CollectiveKind::kBroadcast,     CollectiveKind::kAllGather,
+                                     CollectiveKind::kReduceScatter, CollectiveKind::kAllToAll};
+  std::vector<std::string> names;
+  for (const CollectiveKind kind : kAll) names.emplace_back(text(kind));
+  CollectiveProfile collective;
+  const std::string name = fields.one_of("kind", names);
+  const auto at =
+      static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  if (at < names.size()) collective.kind = kAll[at];
+  collective.participants = static_cast<int>(fields.integer("participants", 2, 1'000'000));
+  collective.curve = read_curve(fields);
+  collective.from = read_provenance(fields);
+  collective.source = read_source(fields);
+  collective.error = read_error(fields);
+  return collective;
+}
+
+MeasuredMatmuls read_matmuls(JsonFields& fields) {
+  const std::string key = "m_n_k_us";
+  MeasuredMatmuls result;
+  result.dtype = fields.string("dtype");
+  result.from = read_provenance(fields);
+  result.source = read_source(fields);
+  const Json& rows = fields.any(key);
+  if (!rows.is_array() || rows.empty()) {
+    fields.wrong(key, "a list of [m, n, k, microseconds]");
+    return result;
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Json& row = rows[i];
+    const bool good =
+        row.is_array() && row.size() == 4 && std::all_of(row.begin(), row.end(), [](const Json& n) {
+          return n.is_number() && n.get<double>() > 0 && n.get<double>() <= 1e9;
+        });
+    if (!good) {
+      fields.problem(key, "row {}: expected [m, n, k, microseconds], all above 0, got {}", i,
+                     short_text(row));
+      return result;
+    }
+    result.m_n_k_us.push_back(
+        {row[0].get<double>(), row[1].get<double>(), row[2].get<double>(), row[3].get<double>()});
+  }
+  return result;
+}
+
 LinkProfile read_link(JsonFields& fields, std::string name) {
   LinkProfile link;
   link.name = std::move(name);
   link.summary = fields.string("summary", "");
   link.curve = read_curve(fields);
+  if (fields.has("exchange_bytes_us")) link.exchange = read_curve(fields, "exchange_bytes_us");
+  read_list(fields, "collectives",
+            [&](JsonFields& entry) { link.collectives.push_back(read_collective(entry)); });
   link.from = read_provenance(fields);
   link.source = read_source(fields);
   link.error = read_error(fields);
@@ -127,6 +194,9 @@ GpuProfile read_gpu(JsonFields& top) {
     gpu.memory_efficiency = read_quantity(fields, "memory_efficiency", kSmallest, 1);
     gpu.kernel_us = read_quantity(fields, "kernel_us", 0, kLargest);
     gpu.launch_us = read_quantity(fields, "launch_us", 0, kLargest);
+    if (fields.has("matmul_us")) gpu.matmul_us = read_quantity(fields, "matmul_us", 0, kLargest);
+    read_list(fields, "measured_matmuls",
+              [&](JsonFields& entry) { gpu.measured_matmuls.push_back(read_matmuls(entry)); });
     fields.finish();
   } else {
     top.missing("gpu");
