@@ -42,6 +42,14 @@ const Library& library() {
 
 bool is_path(std::string_view name) { return name.ends_with(".json"); }
 
+std::string file_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw InputError(fmt::format("'{}': cannot open the profile", path));
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file.bad()) throw InputError(fmt::format("'{}': cannot read the profile", path));
+  return text;
+}
+
 // A profile from the user's disk, read once and kept as long as the built-in ones.
 template <typename Profile>
 const Profile& from_file(std::string_view name,
@@ -49,13 +57,20 @@ const Profile& from_file(std::string_view name,
   static std::map<std::string, Profile, std::less<>> read;
   if (const auto known = read.find(name); known != read.end()) return known->second;
   const std::string path(name);
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw InputError(fmt::format("'{}': cannot open the profile", path));
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  return read.emplace(path, parse(text, path)).first->second;
+  return read.emplace(path, parse(file_text(path), path)).first->second;
 }
 
 }  // namespace
+
+std::string profile_text(std::string_view name) {
+  if (is_path(name)) return file_text(std::string(name));
+  std::vector<std::string> known;
+  for (const EmbeddedFile* file = kEmbeddedProfiles; file->name != nullptr; ++file) {
+    if (name == file->name) return file->text;
+    known.emplace_back(file->name);
+  }
+  throw InputError(unknown_name("profile", name, known));
+}
 
 std::vector<ProfileLine> list_profiles() { return library().lines; }
 

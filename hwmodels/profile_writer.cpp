@@ -2,135 +2,137 @@
 
 #include <fmt/format.h>
 
-#include <functional>
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace stagesim {
 namespace {
 
+using Ordered = nlohmann::ordered_json;  // keys stay in the order people wrote them
+
 constexpr std::size_t kWidth = 110;
 
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }
-
-std::string provenance(Provenance from, const std::string& source,
-                       const std::optional<double>& error) {
-  return fmt::format("\"from\": \"{}\", \"source\": {}{}", text(from), quoted(source),
-                     error ? fmt::format(", \"error\": {:.3g}", *error) : "");
+void add_provenance(Ordered& json, Provenance from, const std::string& source,
+                    const std::optional<double>& error) {
+  json["from"] = text(from);
+  json["source"] = source;
+  if (error) json["error"] = std::round(*error * 1e4) / 1e4;
 }
 
-// "key": [[1, 2], [3, 4]], filled lines below the opening bracket's.
-template <typename Rows>
-std::string rows_json(const std::string& key, const Rows& rows, std::size_t indent,
-                      const std::function<std::string(std::size_t)>& row_text) {
-  const std::string pad(indent, ' ');
-  std::string result = fmt::format("{}\"{}\": [", pad, key);
-  const std::string inner = "\n" + pad + "  ";
-  std::string all = inner;
-  std::size_t length = indent + 2;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::string row = row_text(i) + (i + 1 < rows.size() ? "," : "");
-    if (length > indent + 2 && length + 1 + row.size() > kWidth) {
-      all += inner;
-      length = indent + 2;
-    } else if (length > indent + 2) {
-      all += ' ';
-      ++length;
-    }
-    all += row;
-    length += row.size();
+Ordered quantity(const Quantity& q) {
+  Ordered json{{"value", q.value}};
+  add_provenance(json, q.from, q.source, q.error);
+  return json;
+}
+
+Ordered link_json(const LinkProfile& link, bool with_summary) {
+  Ordered json = Ordered::object();
+  if (with_summary && !link.summary.empty()) json["summary"] = link.summary;
+  json["curve_bytes_us"] = link.curve;
+  if (!link.exchange.empty()) json["exchange_bytes_us"] = link.exchange;
+  for (const CollectiveProfile& c : link.collectives) {
+    Ordered entry{
+        {"kind", text(c.kind)}, {"participants", c.participants}, {"curve_bytes_us", c.curve}};
+    add_provenance(entry, c.from, c.source, c.error);
+    json["collectives"].push_back(std::move(entry));
   }
-  result += all;
-  result += "\n" + pad + "]";
-  return result;
+  add_provenance(json, link.from, link.source, link.error);
+  return json;
 }
 
-std::string curve_json(const std::string& key, const Curve& curve, std::size_t indent) {
-  return rows_json(key, curve, indent, [&](std::size_t i) {
-    return fmt::format("[{:.12g}, {:.6g}]", curve[i].first, curve[i].second);
-  });
-}
-
-std::string collective_json(const CollectiveProfile& c, std::size_t indent) {
-  const std::string pad(indent, ' ');
-  return fmt::format("{0}{{\n{0}  \"kind\": \"{1}\", \"participants\": {2},\n{3},\n{0}  {4}\n{0}}}",
-                     pad, text(c.kind), c.participants,
-                     curve_json("curve_bytes_us", c.curve, indent + 2),
-                     provenance(c.from, c.source, c.error));
-}
-
-// The members of a link between its braces.
-std::string link_members(const LinkProfile& link, std::size_t indent, bool with_summary) {
-  const std::string pad(indent, ' ');
-  std::string result;
-  if (with_summary && !link.summary.empty())
-    result += fmt::format("{}\"summary\": {},\n", pad, quoted(link.summary));
-  result += curve_json("curve_bytes_us", link.curve, indent) + ",\n";
-  if (!link.exchange.empty())
-    result += curve_json("exchange_bytes_us", link.exchange, indent) + ",\n";
-  if (!link.collectives.empty()) {
-    result += pad + "\"collectives\": [\n";
-    for (std::size_t i = 0; i < link.collectives.size(); ++i) {
-      result += collective_json(link.collectives[i], indent + 2);
-      result += i + 1 < link.collectives.size() ? ",\n" : "\n";
-    }
-    result += pad + "],\n";
+Ordered gpu_json(const GpuProfile& gpu) {
+  Ordered json{{"memory_gib", quantity(gpu.memory_gib)},
+               {"peak_tflops", quantity(gpu.peak_tflops)},
+               {"matmul_efficiency", quantity(gpu.matmul_efficiency)},
+               {"memory_gb_per_s", quantity(gpu.memory_gb_per_s)},
+               {"memory_efficiency", quantity(gpu.memory_efficiency)},
+               {"kernel_us", quantity(gpu.kernel_us)},
+               {"launch_us", quantity(gpu.launch_us)}};
+  if (gpu.matmul_us) json["matmul_us"] = quantity(*gpu.matmul_us);
+  for (const MeasuredMatmuls& table : gpu.measured_matmuls) {
+    Ordered entry{{"dtype", table.dtype}, {"m_n_k_us", table.m_n_k_us}};
+    add_provenance(entry, table.from, table.source, {});
+    json["measured_matmuls"].push_back(std::move(entry));
   }
-  return result + pad + provenance(link.from, link.source, link.error) + "\n";
+  return json;
 }
 
-std::string quantity_json(const char* key, const Quantity& q) {
-  return fmt::format("    \"{}\": {{\"value\": {:.6g}, {}}}", key, q.value,
-                     provenance(q.from, q.source, q.error));
+// Members of `fresh` replace those of `base`; objects `levels` deep are merged instead. An error
+// belongs to the value beside it, so one that is not given again goes.
+void merge(Ordered& base, const Ordered& fresh, int levels) {
+  if (!fresh.contains("error")) base.erase("error");
+  for (const auto& [key, value] : fresh.items()) {
+    if (levels > 0 && value.is_object() && base.contains(key) && base[key].is_object()) {
+      merge(base[key], value, levels - 1);
+    } else {
+      base[key] = value;
+    }
+  }
 }
 
-std::string matmuls_json(const MeasuredMatmuls& table) {
-  return fmt::format("      {{\n        \"dtype\": {}, {},\n{}\n      }}", quoted(table.dtype),
-                     provenance(table.from, table.source, {}),
-                     rows_json("m_n_k_us", table.m_n_k_us, 8, [&](std::size_t i) {
-                       const auto& [m, n, k, us] = table.m_n_k_us[i];
-                       return fmt::format("[{:.12g}, {:.12g}, {:.12g}, {:.5g}]", m, n, k, us);
-                     }));
+std::string scalar(const Ordered& value) {
+  if (!value.is_number_float()) return value.dump();
+  const auto number = value.get<double>();
+  const bool whole = number == std::floor(number) && std::abs(number) < 1e15;
+  return whole ? fmt::format("{:.0f}", number) : fmt::format("{:.6g}", number);
 }
 
-std::string head(const std::string& name, const std::string& summary) {
-  return fmt::format("{{\n  \"name\": {},\n  \"summary\": {},\n", quoted(name), quoted(summary));
+bool flat(const Ordered& value) {
+  return std::none_of(value.begin(), value.end(),
+                      [](const Ordered& member) { return member.is_structured(); });
+}
+
+// An object or a list of scalars is one line, a list of such lists fills lines, all else has a line
+// per member.
+std::string print(const Ordered& value, std::size_t indent) {
+  if (!value.is_structured()) return scalar(value);
+  const char open = value.is_object() ? '{' : '[', close = value.is_object() ? '}' : ']';
+  const bool one_line = flat(value);
+  const bool filled = value.is_array() && !one_line &&
+                      std::all_of(value.begin(), value.end(),
+                                  [](const Ordered& row) { return row.is_array() && flat(row); });
+  const std::string pad(indent, ' ');
+  const std::string line_start = fmt::format("\n{}  ", pad);
+  std::string result(1, open);
+  if (!one_line) result += line_start;
+  std::size_t column = indent + 2;
+  bool first = true;
+  for (const auto& [key, member] : value.items()) {
+    std::string text = value.is_object() ? Ordered(key).dump() + ": " : "";
+    text += print(member, indent + 2);
+    if (!first) {
+      const bool wrap = !one_line && (!filled || column + 2 + text.size() > kWidth);
+      result += wrap ? fmt::format(",{}", line_start) : ", ";
+      column = wrap ? indent + 2 : column + 2;
+    }
+    result += text;
+    column += text.size();
+    first = false;
+  }
+  if (!one_line) result += fmt::format("\n{}", pad);
+  return result + close;
+}
+
+std::string merged(const Ordered& fresh, std::string_view base) {
+  if (base.empty()) return print(fresh, 0) + "\n";
+  Ordered all = Ordered::parse(base, nullptr, true, true);
+  merge(all, fresh, 2);  // into "gpu", and into each link of "links"
+  return print(all, 0) + "\n";
 }
 
 }  // namespace
 
-std::string profile_json(const GpuProfile& gpu) {
-  std::string result = head(gpu.name, gpu.summary) + "  \"gpu\": {\n";
-  const std::pair<const char*, const Quantity*> quantities[] = {
-      {"memory_gib", &gpu.memory_gib},
-      {"peak_tflops", &gpu.peak_tflops},
-      {"matmul_efficiency", &gpu.matmul_efficiency},
-      {"memory_gb_per_s", &gpu.memory_gb_per_s},
-      {"memory_efficiency", &gpu.memory_efficiency},
-      {"kernel_us", &gpu.kernel_us},
-      {"launch_us", &gpu.launch_us}};
-  bool first = true;
-  for (const auto& [key, quantity] : quantities) {
-    result += (first ? "" : ",\n") + quantity_json(key, *quantity);
-    first = false;
-  }
-  if (gpu.matmul_us) result += ",\n" + quantity_json("matmul_us", *gpu.matmul_us);
-  if (!gpu.measured_matmuls.empty()) {
-    result += ",\n    \"measured_matmuls\": [\n";
-    for (std::size_t i = 0; i < gpu.measured_matmuls.size(); ++i)
-      result += (i == 0 ? "" : ",\n") + matmuls_json(gpu.measured_matmuls[i]);
-    result += "\n    ]";
-  }
-  result += "\n  },\n  \"links\": {";
-  for (std::size_t i = 0; i < gpu.links.size(); ++i) {
-    result += fmt::format("{}\n    {}: {{\n", i == 0 ? "" : ",", quoted(gpu.links[i].name));
-    result += link_members(gpu.links[i], 6, true) + "    }";
-  }
-  return result + (gpu.links.empty() ? "}\n}\n" : "\n  }\n}\n");
+std::string profile_json(const GpuProfile& gpu, std::string_view base) {
+  Ordered json{{"name", gpu.name}, {"summary", gpu.summary}, {"gpu", gpu_json(gpu)}};
+  json["links"] = Ordered::object();
+  for (const LinkProfile& link : gpu.links) json["links"][link.name] = link_json(link, true);
+  return merged(json, base);
 }
 
-std::string profile_json(const LinkProfile& link) {
-  return head(link.name, link.summary) + "  \"link\": {\n" + link_members(link, 4, false) +
-         "  }\n}\n";
+std::string profile_json(const LinkProfile& link, std::string_view base) {
+  return merged({{"name", link.name}, {"summary", link.summary}, {"link", link_json(link, false)}},
+                base);
 }
 
 }  // namespace stagesim

@@ -18,6 +18,7 @@ struct CalibrationOptions {
   int participants = 0;               // of runs that do not list their ranks
   bool edited = false;                // take logs whose rows do not add up
   std::string link{};                 // the link the message times belong to
+  std::string machine{};              // for the source text, where logs do not name it
   std::string device{}, dtype{};      // which GEMMs of a table with several
 };
 
@@ -28,7 +29,9 @@ struct MeasuredCurve {
   CleanCurve clean{};
   std::optional<CurveError> held_out{};
   SegmentFit compact{};
-  std::string source{};      // files, tools, versions and machines
+  std::string source{};  // files, tools, versions and machines
+  std::vector<std::string> notes{};
+  Provenance from = Provenance::kLog;
   bool from_rates = false;   // a latency and a rate, not a sweep
   double halves = 0;         // median difference of in-place and out-of-place times: the noise
   std::string name() const;  // "all_reduce, 8 GPUs"
@@ -50,6 +53,7 @@ void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves, Pr
 
 struct MeasuredGemms {
   std::string dtype{}, source{};
+  Provenance from = Provenance::kLog;
   GemmFit fit{};
   std::vector<GemmPoint> table{};
 };
@@ -61,7 +65,12 @@ std::optional<MeasuredGemms> measured_gemms(const std::vector<LogReading>& readi
                                             const GemmPeaks& peaks, Problems& problems);
 void update_gpu(GpuProfile& gpu, const MeasuredGemms& gemms);
 
+// The host's share of a launch, where stagesim-probe measured it.
+void update_launch(GpuProfile& gpu, const std::vector<LogReading>& readings);
+
 // "allreduce.txt (nccl-tests 2.17.4, A100-SXM4-40GB)"
 std::string source_of(const LogReading& reading);
+// kMeasured when all of them come from our own probe.
+Provenance provenance_of(const std::vector<LogReading>& readings);
 
 }  // namespace stagesim

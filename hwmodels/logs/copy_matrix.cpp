@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hwmodels/logs/log_text.hpp"
 
 namespace stagesim {
@@ -33,6 +35,9 @@ void add_matrix(LogReading& reading, const CopyMatrix& matrix, LogRate rate, boo
     return;
   }
   rate.pairs = static_cast<int>(values.size());
+  const auto [lowest, highest] = std::minmax_element(values.begin(), values.end());
+  rate.lowest = *lowest;
+  rate.highest = *highest;
   rate.value = median_of(std::move(values));
   reading.rates.push_back(std::move(rate));
 }

@@ -52,21 +52,13 @@ std::vector<std::string_view> cells_of(std::string_view line) {
   }
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 std::vector<ColumnName> read_header(LogReading& reading, std::string_view line) {
   std::vector<std::string> known;
   for (const ColumnName& column : kColumns) known.emplace_back(column.name);
   std::vector<ColumnName> columns;
   bool measured = false;
   for (const std::string_view cell : cells_of(line)) {
-    const std::string name = lower(cell);
+    const std::string name = lower_case(cell);
     const auto* at = std::find_if(std::begin(kColumns), std::end(kColumns),
                                   [&](const ColumnName& column) { return column.name == name; });
     if (at == std::end(kColumns)) {

@@ -13,6 +13,7 @@ namespace stagesim {
 std::vector<std::string_view> lines_of(std::string_view text);  // without line ends
 std::vector<std::string_view> words_of(std::string_view line);  // split at blanks and tabs
 std::string_view trimmed(std::string_view text);
+std::string lower_case(std::string_view text);
 bool contains(std::string_view text, std::string_view part);
 // What follows `part` in `text`, trimmed; nothing when it is not there.
 std::optional<std::string_view> after(std::string_view text, std::string_view part);

@@ -127,6 +127,12 @@ int nccl_type_bytes(std::string_view type) {
   return 0;
 }
 
+std::string nccl_version(double number) {
+  const auto v = static_cast<long long>(std::clamp(number, 0.0, 1e9));
+  return v >= 10000 ? fmt::format("{}.{}.{}", v / 10000, v / 100 % 100, v % 100)
+                    : fmt::format("{}.{}.{}", v / 1000, v / 100 % 10, v % 100);
+}
+
 double bus_factor(Timed what, int participants) {
   const double n = participants;
   switch (what) {

@@ -38,6 +38,9 @@ int nccl_type_bytes(std::string_view type);
 // (PERFORMANCE.md of NVIDIA/nccl-tests).
 double bus_factor(Timed what, int participants);
 
+// The number of nccl.h as people write it: 21903 is 2.19.3, 2708 is 2.7.8.
+std::string nccl_version(double number);
+
 // Checks algbw = size / time of each cell and the average over all cells, finds out the collective
 // when the log does not name it, and adds the rows as points.
 void add_run(LogReading& reading, const NcclRun& run);

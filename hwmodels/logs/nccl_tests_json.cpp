@@ -28,13 +28,6 @@ std::optional<NcclCell> read_cell(const Json& cell) {
                   .busbw_rounding = kRelativeRounding * *busbw};
 }
 
-// nccl_version is 21903 for 2.19.3 and, up to 2.8, 2708 for 2.7.8 (NCCL_VERSION in nccl.h).
-std::string nccl_version(double number) {
-  const auto v = static_cast<long long>(std::clamp(number, 0.0, 1e9));
-  return v >= 10000 ? fmt::format("{}.{}.{}", v / 10000, v / 100 % 100, v % 100)
-                    : fmt::format("{}.{}.{}", v / 1000, v / 100 % 10, v % 100);
-}
-
 void read_devices(LogReading& reading, NcclRun& run, const Json& devices) {
   std::set<double> ranks;
   std::size_t lines = 0;
@@ -66,9 +59,7 @@ LogReading read_nccl_tests_json(std::string_view text, const std::string& file) 
     run.program = program.substr(program.rfind('/') + 1);
   }
   if (const auto version = number_of(member(top, "nccl_version")))
-    reading.notes.push_back("NCCL " + nccl_version(*version));
-  if (const auto version = number_of(member(top, "version")))
-    reading.version = fmt::format("JSON version {}", *version);
+    reading.version = "NCCL " + nccl_version(*version);
   const Json& devices = member(member(top, "config"), "devices");
   if (devices.is_array()) read_devices(reading, run, devices);
   const Json& results = member(top, "results");

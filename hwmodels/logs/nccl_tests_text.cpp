@@ -147,9 +147,24 @@ void finish_run(LogReading& reading, TextRun& state) {
   state = TextRun{};
 }
 
+std::string first_word(std::string_view text) {
+  const auto words = words_of(text.substr(0, 60));
+  return words.empty() ? "" : std::string(words[0]);
+}
+
+// Each rank may print it again.
+void add_version(LogReading& reading, const std::string& version) {
+  if (contains(reading.version, version)) return;
+  reading.version += (reading.version.empty() ? "" : ", ") + version;
+}
+
 void read_comment(LogReading& reading, TextRun& state, std::string_view line) {
   if (const auto version = after(line, "nccl-tests version ")) {
-    reading.version = std::string(words_of(*version).empty() ? *version : words_of(*version)[0]);
+    add_version(reading, first_word(*version));
+    if (const auto library = after(line, "nccl-library=")) {
+      if (const auto number = number_in(first_word(*library)))
+        add_version(reading, "NCCL " + nccl_version(*number));
+    }
   } else if (const auto program = after(line, "Collective test starting:")) {
     if (state.started()) finish_run(reading, state);
     const std::size_t slash = program->rfind('/');
@@ -195,8 +210,7 @@ LogReading read_nccl_tests_text(std::string_view text, const std::string& file) 
       read_comment(reading, state, line);
     } else if (!read_row(reading, state, number, words_of(line))) {
       if (const auto version = after(line, "NCCL version ")) {
-        reading.notes.push_back(fmt::format(
-            "NCCL {}", words_of(*version).empty() ? std::string_view("?") : words_of(*version)[0]));
+        add_version(reading, "NCCL " + first_word(*version));
       } else {
         skip_line(reading, number, line);
       }

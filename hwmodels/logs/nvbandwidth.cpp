@@ -9,19 +9,25 @@
 namespace stagesim {
 namespace {
 
+void skip_test(LogReading& reading, const std::string& test, std::string_view why) {
+  ++reading.skipped;
+  if (reading.quotes.size() < 3) reading.quotes.push_back(fmt::format("{}: {}", test, why));
+}
+
 void add_test(LogReading& reading, CopyMatrix& matrix) {
   LogRate rate;
   if (matrix.cells.empty()) return;
   if (!describe_test(matrix.test, rate)) {
-    reading.notes.push_back(fmt::format("{}: says nothing about one link, left out", rate.test));
+    skip_test(reading, rate.test, "says nothing about one link");
     reading.rows += static_cast<int>(matrix.cells.size());
   } else {
     // Latency tests print nanoseconds; "Bidirectional" of device_to_device_* sums both ways only in
     // the _total matrix, and nvbandwidth labels each way itself (_read1, _read2).
     add_matrix(reading, matrix, rate, false);
-    if (!reading.rates.empty() && reading.rates.back().test == rate.test &&
-        reading.rates.back().latency)
-      reading.rates.back().value /= 1e3;
+    LogRate* added = reading.rates.empty() ? nullptr : &reading.rates.back();
+    if (added != nullptr && added->test == rate.test && added->latency) {
+      for (double* ns : {&added->value, &added->lowest, &added->highest}) *ns /= 1e3;
+    }
   }
   matrix = {};
 }
@@ -56,6 +62,7 @@ LogReading read_nvbandwidth_text(std::string_view text, const std::string& file)
   CopyMatrix matrix;
   std::string test;
   bool columns_seen = false;
+  int waived = 0;  // tests that this machine cannot run
   std::size_t number = 0;
   for (const std::string_view line : lines_of(text)) {
     ++number;
@@ -80,14 +87,16 @@ LogReading read_nvbandwidth_text(std::string_view text, const std::string& file)
       matrix.test = test;
       matrix.cells.emplace_back(words.begin() + 1, words.end());
     } else if (contains(line, "Waived:")) {
-      reading.notes.push_back("a test was waived: this machine cannot run it");
+      ++waived;
     } else if (!contains(line, "(GB/s)") && !contains(line, "(ns)") &&
-               !contains(line, "Version:") && !contains(line, "git version") &&
-               !contains(line, "NOTE:")) {
+               !contains(lower_case(line), "version") && !contains(line, "NOTE:") &&
+               !contains(line, "Performance can vary")) {
       skip_line(reading, number, line);
     }
   }
   add_test(reading, matrix);
+  if (waived > 0)
+    reading.notes.push_back(fmt::format("{} tests waived: this machine cannot run them", waived));
   if (reading.rows == 0) reading.problems.add("{}: nvbandwidth output without a matrix", file);
   return reading;
 }

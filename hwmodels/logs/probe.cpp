@@ -41,37 +41,33 @@ void read_gemms(LogReading& reading, const Json& top, const std::string& device)
 // "copies" between GPUs are sends; copies within a GPU and from the host say nothing about a link.
 void read_copies(LogReading& reading, const Json& top) {
   std::size_t position = 0;
-  for (const char* key : {"copies", "sends"}) {
-    for (const Json& row : list(top, key)) {
-      ++position;
-      const std::string kind = string_of(member(row, "kind"));
-      const auto bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
-      if (!bytes || !us || *bytes <= 0 || *us <= 0) {
-        skip_line(reading, position, "copies: a row without bytes and us");
-        continue;
-      }
-      ++reading.rows;
-      const bool both = contains(kind, "exchange") || contains(kind, "sendrecv");
-      const bool between =
-          both || contains(kind, "peer") || contains(kind, "p2p") || contains(kind, "send");
-      if (!between) continue;
-      reading.points.push_back({.what = both ? Timed::kExchange : Timed::kSend,
-                                .participants = 2,
-                                .bytes = *bytes,
-                                .microseconds = *us});
+  for (const Json& row : list(top, "copies")) {
+    ++position;
+    const std::string kind = string_of(member(row, "kind"));
+    const auto bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
+    if (!bytes || !us || *bytes <= 0 || *us <= 0) {
+      skip_line(reading, position, "copies: a row without bytes and us");
+      continue;
     }
+    ++reading.rows;
+    if (kind != "peer" && kind != "peer_exchange") continue;
+    reading.points.push_back({.what = kind == "peer" ? Timed::kSend : Timed::kExchange,
+                              .participants = 2,
+                              .bytes = *bytes,
+                              .microseconds = *us});
   }
 }
 
+// NCCL operations; "send" and "exchange" are between two GPUs.
 void read_collectives(LogReading& reading, const Json& top) {
   std::size_t position = 0;
   for (const Json& row : list(top, "collectives")) {
     ++position;
-    const auto what = timed_from(string_of(member(row, "kind")));
-    const auto ranks = number_of(member(row, "participants")),
-               bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
+    const auto what = timed_from(string_of(member(row, "op")));
+    const auto ranks = number_of(member(row, "gpus")), bytes = number_of(member(row, "bytes")),
+               us = number_of(member(row, "us"));
     if (!what || !ranks || !bytes || !us || *ranks < 2 || *ranks > 1e6 || *bytes <= 0 || *us <= 0) {
-      skip_line(reading, position, "collectives: a row without kind, participants, bytes and us");
+      skip_line(reading, position, "collectives: a row without op, gpus, bytes and us");
       continue;
     }
     ++reading.rows;
@@ -85,7 +81,7 @@ void read_collectives(LogReading& reading, const Json& top) {
 }  // namespace
 
 LogReading read_probe(std::string_view text, const std::string& file) {
-  LogReading reading{.file = file, .tool = "stagesim-probe"};
+  LogReading reading{.file = file, .tool = "stagesim-probe", .own_probe = true};
   const Json top = parse_log_json(text, reading);
   if (!reading.problems.empty()) return reading;
   const auto schema = number_of(member(top, "schema_version"));
@@ -94,7 +90,9 @@ LogReading read_probe(std::string_view text, const std::string& file) {
                          file, kSchemaVersion, short_text(member(top, "schema_version")));
     return reading;
   }
-  reading.version = string_of(member(top, "version"));
+  if (const auto nccl = number_of(member(member(top, "device"), "nccl")))
+    reading.version = fmt::format("NCCL {}", *nccl);
+  reading.launch_us = number_of(member(member(member(top, "launch"), "kernel_issue"), "us"));
   const std::string device = string_of(member(member(top, "device"), "name"));
   add_device(reading, device);
   read_gemms(reading, top, device);

@@ -45,6 +45,7 @@ struct LogRate {
   std::string test{};
   Timed what = Timed::kSend;
   double value = 0;  // median over the pairs: GB/s (1e9) in one direction, or us
+  double lowest = 0, highest = 0;
   bool latency = false;
   int pairs = 0;
   bool between_gpus = true;  // else host and GPU
@@ -63,10 +64,12 @@ struct LogReading {
   std::vector<LogPoint> points{};
   std::vector<LogRate> rates{};
   std::vector<GemmPoint> gemms{};
+  std::optional<double> launch_us{};  // host time to issue a kernel
   std::vector<Timed> could_be{};      // of kUnknown points: what rows and columns allow
   int rows = 0;                       // rows with a measurement, size-0 rows too
   int skipped = 0;                    // lines that hold nothing we know
   std::vector<std::string> quotes{};  // the first of them, with their line numbers
+  bool own_probe = false;             // stagesim-probe: measured, not somebody's log
   std::vector<std::string> notes{};   // what a user should know about the numbers
   Problems problems{};                // why this file cannot be used at all
   Problems incomplete{};              // rows that do not add up to what the tool printed below them

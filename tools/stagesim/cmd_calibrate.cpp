@@ -11,6 +11,7 @@
 
 #include "hwmodels/fit/calibration.hpp"
 #include "hwmodels/profile_writer.hpp"
+#include "tools/stagesim/calibrate_report.hpp"
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/input.hpp"
 
@@ -52,6 +53,7 @@ po::options_description calibrate_options() {
       "dtype", text(), "which GEMMs, of a table with several types (default: the 16-bit one)")(
       "gpu-peak-tflops", text(), "dense peak of the GPU, instead of the base profile's")(
       "memory-gb-per-s", text(), "peak memory bandwidth, instead of the base profile's")(
+      "machine", text(), "the machine, for the source text of the profile")(
       "edited", "take logs whose rows do not add up to their own totals")("help", "this text");
   return options;
 }
@@ -85,6 +87,7 @@ CalibrationOptions options_from(const po::variables_map& vm) {
   options.link = text_of("link");
   options.device = text_of("device");
   options.dtype = text_of("dtype");
+  options.machine = text_of("machine");
   options.edited = vm.count("edited") > 0;
   if (vm.count("collective")) {
     options.collective = timed_from(text_of("collective"));
@@ -115,86 +118,11 @@ std::vector<LogReading> read_logs(const std::vector<std::string>& files, Problem
   return readings;
 }
 
-void print_readings(std::ostream& out, const std::vector<LogReading>& readings) {
-  fmt::print(out, "read\n");
-  for (const LogReading& r : readings) {
-    fmt::print(out, "  {}: {}{}{}; {} rows, {} lines skipped\n", r.file, r.tool,
-               r.version.empty() ? "" : " " + r.version,
-               r.devices.empty() ? "" : fmt::format(", {}", fmt::join(r.devices, ", ")), r.rows,
-               r.skipped);
-    for (const std::string& quote : r.quotes) fmt::print(out, "    skipped {}\n", quote);
-    for (const std::string& note : r.notes) fmt::print(out, "    note: {}\n", note);
-    for (const std::string& line : r.incomplete.lines()) fmt::print(out, "    {}\n", line);
-  }
-}
-
-std::string error_text(const BandError& e) {
-  return e.points == 0 ? "-" : fmt::format("{:.1f}/{:.0f}", 100 * e.median, 100 * e.worst);
-}
-
-std::string segment_text(const Segment& s) {
-  const std::string rate =
-      std::isfinite(s.gb_per_s) ? fmt::format(" + size / {:.4g} GB/s", s.gb_per_s) : ", flat";
-  return fmt::format("from {:.0f} B: {:.4g} us{}", s.from_bytes, s.alpha_us, rate);
-}
-
-void print_curves(std::ostream& out, const std::vector<MeasuredCurve>& curves) {
-  if (curves.empty()) return;
-  fmt::print(out,
-             "\ncurves: error in % (median/worst) at every second size, predicted from the others\n"
-             "  {:<26}{:>6}",
-             "", "sizes");
-  for (const char* band : kBandNames) fmt::print(out, "{:>11}", band);
-  fmt::print(out, "{:>11}\n", "all");
-  for (const MeasuredCurve& c : curves) {
-    fmt::print(out, "  {:<26}{:>6}", c.name(), c.from_rates ? 2 : c.clean.points.size());
-    const CurveError error = c.held_out.value_or(CurveError{});
-    for (const BandError& band : error.bands) fmt::print(out, "{:>11}", error_text(band));
-    fmt::print(out, "{:>11}\n", error_text(error.all));
-    std::string compact;
-    for (const Segment& s : c.compact.segments)
-      compact += (compact.empty() ? "" : "; ") + segment_text(s);
-    fmt::print(out, "    compact form: {} (in-sample {:.1f} %)\n", compact,
-               100 * c.compact.median_error);
-    if (c.halves > 0)
-      fmt::print(out, "    in-place and out-of-place times differ by {:.1f} % (median): noise\n",
-                 100 * c.halves);
-    if (c.clean.raised > 0) {
-      fmt::print(out,
-                 "    warning: {} sizes took less time than a smaller one, by up to {:.1f} %\n",
-                 c.clean.raised, 100 * c.clean.worst_fall);
-    }
-    for (const std::string& fall : c.clean.falls) fmt::print(out, "    warning: {}\n", fall);
-  }
-}
-
-void print_gemms(std::ostream& out, const MeasuredGemms& g) {
-  const GemmRoofline& r = g.fit.roofline;
-  fmt::print(out,
-             "\nGEMMs: {} shapes of {}\n  {:.2f} us + max(flop at {:.3f} of the peak, bytes at "
-             "{:.3f} of the memory bandwidth)\n"
-             "  held-out half: error {:.1f} % median, {:.0f} % of the 90th percentile, {:.0f} % "
-             "worst; above 100 GFLOP ({} shapes): {:.1f} % median\n",
-             g.table.size(), g.dtype.empty() ? "a type the log does not name" : g.dtype,
-             r.offset_us, r.efficiency, r.memory_efficiency, 100 * g.fit.held_out.median,
-             100 * g.fit.held_out.p90, 100 * g.fit.held_out.worst, g.fit.large.shapes,
-             100 * g.fit.large.median);
-  if (g.fit.memory_bound < kEnoughMemoryBound)
-    fmt::print(out,
-               "  {:.0f} % of the shapes are bound by memory: too few, so its efficiency stays "
-               "the base profile's\n",
-               100 * g.fit.memory_bound);
-  if (g.fit.too_fast > 0)
-    fmt::print(out,
-               "  warning: {:.0f} % of the shapes ran faster than the peak allows; is it the "
-               "peak of this type?\n",
-               100 * g.fit.too_fast);
-}
-
 // The profile that is written: a GPU's, or a link of its own.
 struct Target {
   std::optional<GpuProfile> gpu;
   std::optional<LinkProfile> link;  // without a GPU profile
+  std::string base;                 // text of the profile it starts from
 };
 
 bool is_gpu_profile(const std::string& name) {
@@ -213,6 +141,7 @@ Target target_from(const po::variables_map& vm) {
   } else if (!base.empty()) {
     target.link = link_profile(GpuProfile{}, base);
   }
+  if (!base.empty()) target.base = profile_text(base);
   const auto replace = [&](const char* option, Quantity GpuProfile::*field) {
     if (!vm.count(option)) return;
     if (!target.gpu)
@@ -256,11 +185,11 @@ void write_profile(const std::string& path, Target& target, const std::string& n
   std::string text;
   if (target.gpu) {
     if (!name.empty()) target.gpu->name = name;
-    text = profile_json(*target.gpu);
+    text = profile_json(*target.gpu, target.base);
     parse_gpu_profile(text, path);  // what is written can be read
   } else {
     if (!name.empty()) target.link->name = name;
-    text = profile_json(*target.link);
+    text = profile_json(*target.link, target.base);
     parse_link_profile(text, path);
   }
   std::ofstream file(path, std::ios::binary);
@@ -293,10 +222,15 @@ Answer calibrate(const std::vector<std::string>& args, std::ostream& out, std::o
   const std::vector<MeasuredCurve> curves = measured_curves(readings, problems);
   problems.throw_if_any();
   print_curves(out, curves);
-  if (!curves.empty()) calibrate_link(target, curves, options, problems);
+  if (!curves.empty()) {
+    calibrate_link(target, curves, options, problems);
+  } else if (!options.link.empty()) {
+    problems.add("--link {}: has no effect, no log times messages", options.link);
+  }
 
   const bool has_gemms = std::any_of(readings.begin(), readings.end(),
                                      [](const LogReading& r) { return !r.gemms.empty(); });
+  if (target.gpu) update_launch(*target.gpu, readings);
   if (has_gemms && !target.gpu) {
     problems.add("the logs time GEMMs; --profile says which GPU profile they go into");
   } else if (has_gemms) {
