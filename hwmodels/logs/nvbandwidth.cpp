@@ -70,7 +70,7 @@ LogReading read_nvbandwidth_text(std::string_view text, const std::string& file)
     if (words.empty()) continue;
     if (const auto version = after(line, "nvbandwidth Version:")) {
       reading.version = std::string(*version);
-    } else if (words[0] == "Device" && words.size() > 2) {
+    } else if (words[0] == "Device" && words.size() > 2 && words[1].back() == ':') {
       add_device(reading, device_name(line.substr(std::min(line.find(':') + 1, line.size()))));
     } else if (words[0] == "Running" && words.size() >= 2) {
       add_test(reading, matrix);
