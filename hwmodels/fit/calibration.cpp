@@ -42,7 +42,9 @@ void settle(std::vector<LogReading>& readings, const CalibrationOptions& options
   for (LogReading& reading : readings) {
     if (!options.machine.empty()) reading.devices.push_back(options.machine);
     for (const std::string& line : reading.problems.lines()) problems.add_text(line);
-    if (!options.edited) {
+    if (options.edited && !reading.incomplete.empty()) {
+      reading.version += (reading.version.empty() ? "" : ", ") + std::string("edited log");
+    } else {
       for (const std::string& line : reading.incomplete.lines()) problems.add_text(line);
       if (!reading.incomplete.empty())
         problems.add("{}: to take the rows as they are all the same: --edited", reading.file);
@@ -53,6 +55,7 @@ void settle(std::vector<LogReading>& readings, const CalibrationOptions& options
         unnamed = true;
         if (options.collective) p.what = *options.collective;
       }
+      if (p.participants == 0 && p.what == Timed::kExchange) p.participants = 2;  // all the same
       if (p.participants == 0) {
         unranked = true;
         p.participants = options.participants;

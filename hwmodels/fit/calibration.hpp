@@ -17,6 +17,7 @@ struct CalibrationOptions {
   std::optional<Timed> collective{};  // of runs that do not name theirs
   int participants = 0;               // of runs that do not list their ranks
   bool edited = false;                // take logs whose rows do not add up
+  bool exchange_as_send = false;      // without one-way times, those of an exchange stand in
   std::string link{};                 // the link the message times belong to
   std::string machine{};              // for the source text, where logs do not name it
   std::string device{}, dtype{};      // which GEMMs of a table with several
@@ -48,8 +49,10 @@ std::vector<MeasuredCurve> measured_curves(const std::vector<LogReading>& readin
                                            Problems& problems);
 
 // Puts curves into the link. Refuses a link without one-way times: an exchange or a collective does
-// not tell how long one message takes (NVIDIA/nccl-tests#159).
-void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves, Problems& problems);
+// not tell how long one message takes (NVIDIA/nccl-tests#159). With exchange_as_send an exchange
+// may stand in, marked assumed: a message alone takes no longer.
+void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves,
+                 const CalibrationOptions& options, Problems& problems);
 
 struct MeasuredGemms {
   std::string dtype{}, source{};

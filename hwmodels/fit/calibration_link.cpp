@@ -194,7 +194,8 @@ std::vector<MeasuredCurve> measured_curves(const std::vector<LogReading>& readin
   return curves;
 }
 
-void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves, Problems& problems) {
+void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves,
+                 const CalibrationOptions& options, Problems& problems) {
   std::string one_way = link.source, exchange;
   for (const MeasuredCurve& curve : curves) {
     if (curve.what == Timed::kSend) {
@@ -212,20 +213,25 @@ void update_link(LinkProfile& link, const std::vector<MeasuredCurve>& curves, Pr
       problems.add("{}: profiles hold no {} curves yet", curve.source, text(curve.what));
     }
   }
+  if (link.curve.empty() && !link.exchange.empty() && options.exchange_as_send) {
+    link.curve = link.exchange;
+    link.from = Provenance::kAssumed;
+    one_way = "an exchange stands in for one way, which takes no longer";
+  }
   link.source = one_way + (exchange.empty() ? "" : "; exchange: " + exchange);
   if (!link.curve.empty() || curves.empty()) return;
   const MeasuredCurve& first = curves.front();
   if (first.what == Timed::kExchange) {
     problems.add(
-        "{}: sendrecv_perf sends and receives at once in a ring of {} ranks, so its times are of "
-        "an "
-        "exchange and not of a one-way hand-off, and link '{}' has no one-way times; {}, or add to "
-        "a link that has them (--profile BASE)",
-        first.source, first.participants, link.name, kOneWay);
+        "{}: sendrecv_perf sends and receives at once, so its times are of an exchange and not of "
+        "a "
+        "one-way hand-off, and link '{}' has no one-way times; {}; or add to a link that has them "
+        "(--profile BASE), or let the exchange stand in, marked assumed (--exchange-as-send)",
+        first.source, link.name, kOneWay);
   } else {
     problems.add(
         "{}: {}: a collective does not tell the time of one message (here busbw is algbw x {:.4g}, "
-        "and neither is a link's rate), and link '{}' has no one-way times; {}, or add to a link "
+        "and neither is a link's rate), and link '{}' has no one-way times; {}; or add to a link "
         "that has them (--profile BASE)",
         first.source, first.name(), bus_factor(first.what, std::max(first.participants, 2)),
         link.name, kOneWay);

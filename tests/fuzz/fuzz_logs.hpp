@@ -27,7 +27,7 @@ inline void use_reading(const LogReading& reading) {
   settle(readings, {.collective = Timed::kAllReduce, .participants = 4, .edited = true}, problems);
   const auto curves = measured_curves(readings, problems);
   LinkProfile link{.name = "fuzz", .curve = {{1, 1}, {2, 2}}, .source = "s"};
-  if (problems.empty()) update_link(link, curves, problems);
+  if (problems.empty()) update_link(link, curves, {}, problems);
   const GemmPeaks peaks{.tflops = 300, .gb_per_s = 2000};
   const auto gemms =
       reading.gemms.empty() ? std::nullopt : measured_gemms(readings, {}, peaks, problems);

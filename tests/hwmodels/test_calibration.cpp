@@ -36,7 +36,7 @@ std::string refusal(const std::vector<std::string>& logs, const CalibrationOptio
   settle(readings, options, problems);
   if (problems.empty()) {
     LinkProfile link{.name = "wire"};
-    update_link(link, measured_curves(readings, problems), problems);
+    update_link(link, measured_curves(readings, problems), options, problems);
   }
   return all_of(problems);
 }
@@ -53,7 +53,7 @@ TEST_CASE("NVIDIA/nccl-tests#214, #104: old and new columns give the same link m
     old_log.erase(at, old_log.find('\n', at + 1) - at);
   }
   const auto fresh = curves_of({nccl_log({})}, {.collective = Timed::kExchange});
-  const auto old = curves_of({old_log}, {.collective = Timed::kExchange, .participants = 2});
+  const auto old = curves_of({old_log}, {.collective = Timed::kExchange});
   REQUIRE(fresh.size() == 1);
   REQUIRE(old.size() == 1);
   CHECK(fresh[0].clean.points == old[0].clean.points);
@@ -108,12 +108,22 @@ TEST_CASE("an exchange is no one-way hand-off, beside one it has a curve of its 
         std::string::npos);
   LinkProfile link{.name = "wire"};
   Problems problems;
-  update_link(link, curves_of({ring, kOsu}), problems);
+  update_link(link, curves_of({ring, kOsu}), {}, problems);
   CHECK(problems.empty());
   CHECK(link.curve == Curve{{8, 3}, {1048576, 30}, {67108864, 1500}});
   CHECK(link.exchange.size() == 7);
   CHECK(link.source ==
         "log.txt (OSU micro-benchmarks v7.3); exchange: log.txt (nccl-tests, Some GPU)");
+}
+
+TEST_CASE("an exchange may stand in for one way, marked assumed", "[hwmodels][calibrate]") {
+  LinkProfile link{.name = "wire"};
+  Problems problems;
+  update_link(link, curves_of({nccl_log({.program = "sendrecv_perf"})}), {.exchange_as_send = true},
+              problems);
+  CHECK(problems.empty());
+  CHECK(link.curve == link.exchange);
+  CHECK(link.from == Provenance::kAssumed);
 }
 
 TEST_CASE("logs that leave the collective open need it from the user",
@@ -133,7 +143,9 @@ TEST_CASE("an edited log is refused unless the user insists", "[hwmodels][calibr
   NcclLayout edited{.program = "all_reduce_perf", .ranks = 8, .factor = 1.75};
   edited.average_offset = 9;
   CHECK(refusal({nccl_log(edited), kOsu}).find("--edited") != std::string::npos);
-  CHECK(curves_of({nccl_log(edited)}, {.edited = true}).size() == 1);
+  const auto curves = curves_of({nccl_log(edited)}, {.edited = true});
+  REQUIRE(curves.size() == 1);
+  CHECK(curves[0].source == "log.txt (nccl-tests edited log, Some GPU)");
 }
 
 TEST_CASE("rates need a latency, streams are no latency", "[hwmodels][calibrate][errors]") {
@@ -162,8 +174,8 @@ TEST_CASE("a collective replaces that of the same kind and size", "[hwmodels][ca
   slower.alpha_us = 40;
   four.ranks = 4;
   four.factor = 1.5;
-  update_link(link, curves_of({nccl_log(eight), nccl_log(four)}), problems);
-  update_link(link, curves_of({nccl_log(slower)}), problems);
+  update_link(link, curves_of({nccl_log(eight), nccl_log(four)}), {}, problems);
+  update_link(link, curves_of({nccl_log(slower)}), {}, problems);
   CHECK(problems.empty());
   REQUIRE(link.collectives.size() == 2);
   CHECK(link.collectives[0].participants == 4);

@@ -54,6 +54,7 @@ po::options_description calibrate_options() {
       "gpu-peak-tflops", text(), "dense peak of the GPU, instead of the base profile's")(
       "memory-gb-per-s", text(), "peak memory bandwidth, instead of the base profile's")(
       "machine", text(), "the machine, for the source text of the profile")(
+      "exchange-as-send", "without one-way times, let those of an exchange stand in (assumed)")(
       "edited", "take logs whose rows do not add up to their own totals")("help", "this text");
   return options;
 }
@@ -88,6 +89,7 @@ CalibrationOptions options_from(const po::variables_map& vm) {
   options.device = text_of("device");
   options.dtype = text_of("dtype");
   options.machine = text_of("machine");
+  options.exchange_as_send = vm.count("exchange-as-send") > 0;
   options.edited = vm.count("edited") > 0;
   if (vm.count("collective")) {
     options.collective = timed_from(text_of("collective"));
@@ -177,7 +179,7 @@ void calibrate_link(Target& target, const std::vector<MeasuredCurve>& curves,
     return;
   }
   LinkProfile& link = link_of(target, name);
-  update_link(link, curves, problems);
+  update_link(link, curves, options, problems);
   if (link.summary.empty()) link.summary = "calibrated from logs";
 }
 
