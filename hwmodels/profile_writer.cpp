@@ -71,8 +71,13 @@ void merge(Ordered& base, const Ordered& fresh, int levels) {
   }
 }
 
+// Text comes from logs and command lines, which need not be UTF-8.
+std::string plain(const Ordered& value) {
+  return value.dump(-1, ' ', false, Ordered::error_handler_t::replace);
+}
+
 std::string scalar(const Ordered& value) {
-  if (!value.is_number_float()) return value.dump();
+  if (!value.is_number_float()) return plain(value);
   const auto number = value.get<double>();
   const bool whole = number == std::floor(number) && std::abs(number) < 1e15;
   return whole ? fmt::format("{:.0f}", number) : fmt::format("{:.6g}", number);
@@ -99,7 +104,7 @@ std::string print(const Ordered& value, std::size_t indent) {
   std::size_t column = indent + 2;
   bool first = true;
   for (const auto& [key, member] : value.items()) {
-    std::string text = value.is_object() ? Ordered(key).dump() + ": " : "";
+    std::string text = value.is_object() ? plain(key) + ": " : "";
     text += print(member, indent + 2);
     if (!first) {
       const bool wrap = !one_line && (!filled || column + 2 + text.size() > kWidth);

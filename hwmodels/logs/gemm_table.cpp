@@ -98,8 +98,7 @@ Row read_row(const std::vector<ColumnName>& columns, const std::vector<std::stri
     const ColumnName& column = columns[i];
     if (column.column == Column::kIgnored) continue;
     if (column.column == Column::kDtype || column.column == Column::kDevice) {
-      (column.column == Column::kDtype ? row.point.dtype : row.point.device) =
-          cells[i].substr(0, 60);
+      (column.column == Column::kDtype ? row.point.dtype : row.point.device) = printable(cells[i]);
       continue;
     }
     const auto value = number_in(cells[i]);

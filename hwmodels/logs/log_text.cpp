@@ -12,14 +12,13 @@ namespace {
 constexpr std::size_t kMostQuotes = 3, kLongestQuote = 80;
 constexpr std::string_view kBlanks = " \t\r\v\f";
 
-// A quote goes to a terminal: no control characters, no broken UTF-8.
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string result;
   for (const char c : text.substr(0, kLongestQuote)) result += c >= ' ' && c <= '~' ? c : '?';
   return result + (text.size() > kLongestQuote ? "..." : "");
 }
-
-}  // namespace
 
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;

@@ -24,6 +24,9 @@ std::optional<long long> count_in(std::string_view word);  // digits only
 // Half a unit of the last printed digit: "97.90" 0.005, "14640" 0.5, "1.2e+06" 50000.
 double rounding_of(std::string_view word);
 
+// For a terminal and for JSON: no control characters, ASCII only, shortened.
+std::string printable(std::string_view text);
+
 // Counts a line that holds nothing we know and quotes the first few.
 void skip_line(LogReading& reading, std::size_t line, std::string_view text);
 void add_device(LogReading& reading, std::string_view name);

@@ -29,7 +29,7 @@ void read_gemms(LogReading& reading, const Json& top, const std::string& device)
     }
     ++reading.rows;
     reading.gemms.push_back({.device = device,
-                             .dtype = string_of(member(row, "dtype")),
+                             .dtype = printable(string_of(member(row, "dtype"))),
                              .m = *m,
                              .n = *n,
                              .k = *k,
@@ -93,7 +93,7 @@ LogReading read_probe(std::string_view text, const std::string& file) {
   if (const auto nccl = number_of(member(member(top, "device"), "nccl")))
     reading.version = fmt::format("NCCL {}", *nccl);
   reading.launch_us = number_of(member(member(member(top, "launch"), "kernel_issue"), "us"));
-  const std::string device = string_of(member(member(top, "device"), "name"));
+  const std::string device = printable(string_of(member(member(top, "device"), "name")));
   add_device(reading, device);
   read_gemms(reading, top, device);
   read_copies(reading, top);

@@ -134,7 +134,10 @@ LogReading read_log(std::string_view text, const std::string& file) {
         fmt::format("{}: compressed with gzip; unpack it first: gunzip -k {}", file, file));
   if (const auto grammar = detect(text)) {
     for (const GrammarLine& line : kGrammars) {
-      if (line.grammar == *grammar) return line.read(text, file);
+      if (line.grammar != *grammar) continue;
+      LogReading reading = line.read(text, file);
+      reading.version = printable(reading.version);
+      return reading;
     }
   }
   std::string names;

@@ -249,6 +249,13 @@ TEST_CASE("a profile that is written reads back, and keeps what it does not know
   CHECK(merged.find("0.5") == std::string::npos);  // the error of a value that was replaced
 }
 
+TEST_CASE("text that is not UTF-8 does not keep a profile from being written",
+          "[hwmodels][calibrate]") {
+  LinkProfile link{.name = "caf\xe9", .curve = {{1, 1}, {2, 2}}, .source = "log \xc0\xaf"};
+  CHECK(parse_link_profile(profile_json(link), "l.json").source == "log \xef\xbf\xbd\xef\xbf\xbd");
+  CHECK(read_log("nvbandwidth Version: v\xff\n", "n").version == "v?");
+}
+
 TEST_CASE("a profile file can stand where a name does", "[hwmodels][calibrate][errors]") {
   CHECK_THROWS_WITH(gpu_profile("no-such.json"), "'no-such.json': cannot open the profile");
   CHECK_THROWS_AS(link_profile(GpuProfile{}, "no-such.json"), InputError);
