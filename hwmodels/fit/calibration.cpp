@@ -6,6 +6,13 @@
 
 namespace stagesim {
 
+namespace {
+
+// Two ranks or a ring of many: what passes one link is the same.
+bool is_message(Timed what) { return what == Timed::kSend || what == Timed::kExchange; }
+
+}  // namespace
+
 std::string MeasuredCurve::name() const {
   if (what == Timed::kSend) return "send, one way";
   if (what == Timed::kExchange) return "exchange";
@@ -55,7 +62,7 @@ void settle(std::vector<LogReading>& readings, const CalibrationOptions& options
         unnamed = true;
         if (options.collective) p.what = *options.collective;
       }
-      if (p.participants == 0 && p.what == Timed::kExchange) p.participants = 2;  // all the same
+      if (p.participants == 0 && is_message(p.what)) p.participants = 2;
       if (p.participants == 0) {
         unranked = true;
         p.participants = options.participants;
@@ -70,9 +77,9 @@ void settle(std::vector<LogReading>& readings, const CalibrationOptions& options
                                          *options.collective) != reading.could_be.end();
     if (unnamed && !options.collective) {
       problems.add(
-          "{}: logs before nccl-tests v2.16.9 do not name their collective, and the columns of "
-          "this "
-          "one fit {}; say which with --collective",
+          "{}: does not name what it timed (nccl-tests does since v2.16.9), and its columns fit "
+          "{}; "
+          "say which with --collective",
           reading.file, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
     } else if (unnamed && !fits) {
       problems.add(

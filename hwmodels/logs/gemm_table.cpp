@@ -42,16 +42,6 @@ constexpr ColumnName kColumns[] = {{"m", Column::kM},
                                    {"transb", Column::kIgnored}};
 constexpr int kMostExamples = 3;
 
-std::vector<std::string_view> cells_of(std::string_view line) {
-  std::vector<std::string_view> cells;
-  while (true) {
-    const std::size_t comma = line.find(',');
-    cells.push_back(trimmed(line.substr(0, comma)));
-    if (comma == std::string_view::npos) return cells;
-    line.remove_prefix(comma + 1);
-  }
-}
-
 std::vector<ColumnName> read_header(LogReading& reading, std::string_view line) {
   std::vector<std::string> known;
   for (const ColumnName& column : kColumns) known.emplace_back(column.name);

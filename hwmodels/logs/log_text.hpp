@@ -12,6 +12,7 @@ namespace stagesim {
 
 std::vector<std::string_view> lines_of(std::string_view text);  // without line ends
 std::vector<std::string_view> words_of(std::string_view line);  // split at blanks and tabs
+std::vector<std::string_view> cells_of(std::string_view line);  // of a CSV without quotes, trimmed
 std::string_view trimmed(std::string_view text);
 std::string lower_case(std::string_view text);
 bool contains(std::string_view text, std::string_view part);

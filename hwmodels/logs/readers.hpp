@@ -25,6 +25,8 @@ LogReading read_osu(std::string_view text, const std::string& file);
 LogReading read_perftest(std::string_view text, const std::string& file);
 // CSV with columns m, n, k and a time or a rate; the header names them with their unit.
 LogReading read_gemm_table(std::string_view text, const std::string& file);
+// CSV with columns bytes and a time with its unit; kind and participants where they are known.
+LogReading read_message_table(std::string_view text, const std::string& file);
 // NVIDIA/nccl ext-profiler/inspector: JSON objects one after another.
 LogReading read_nccl_inspector(std::string_view text, const std::string& file);
 // stagesim-probe's own JSON.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <iterator>
 
@@ -26,6 +27,7 @@ constexpr GrammarLine kGrammars[] = {
     {LogGrammar::kOsu, "OSU micro-benchmark", read_osu},
     {LogGrammar::kPerftest, "perftest", read_perftest},
     {LogGrammar::kGemmTable, "GEMM table (CSV)", read_gemm_table},
+    {LogGrammar::kMessageTable, "message table (CSV)", read_message_table},
     {LogGrammar::kNcclInspector, "NCCL Inspector JSON", read_nccl_inspector},
     {LogGrammar::kProbe, "stagesim-probe JSON", read_probe},
 };
@@ -43,18 +45,12 @@ std::string plain(std::string_view name) {
   return result;
 }
 
-// The first line names columns m (or m_tokens), n and k.
-bool is_gemm_header(std::string_view line) {
-  bool m = false, n = false, k = false;
-  while (!line.empty()) {
-    const std::size_t comma = line.find(',');
-    const std::string_view column = trimmed(line.substr(0, comma));
-    m = m || column == "m" || column == "M" || column == "m_tokens";
-    n = n || column == "n" || column == "N";
-    k = k || column == "k" || column == "K";
-    line.remove_prefix(comma == std::string_view::npos ? line.size() : comma + 1);
-  }
-  return m && n && k;
+// Whether the first line of a CSV has a column of one of these names.
+bool has_column(std::string_view header, std::initializer_list<std::string_view> names) {
+  const auto cells = cells_of(header);
+  return std::any_of(cells.begin(), cells.end(), [&](std::string_view cell) {
+    return std::find(names.begin(), names.end(), lower_case(cell)) != names.end();
+  });
 }
 
 }  // namespace
@@ -124,7 +120,11 @@ std::optional<LogGrammar> detect(std::string_view text) {
   if (contains(text, "nvbandwidth Version:")) return LogGrammar::kNvbandwidthText;
   if (contains(text, "# OSU ")) return LogGrammar::kOsu;
   if (contains(text, "#bytes") && contains(text, "#iterations")) return LogGrammar::kPerftest;
-  if (is_gemm_header(start.substr(0, start.find('\n')))) return LogGrammar::kGemmTable;
+  const std::string_view header = start.substr(0, start.find('\n'));
+  if (has_column(header, {"m", "m_tokens"}) && has_column(header, {"n"}) &&
+      has_column(header, {"k"}))
+    return LogGrammar::kGemmTable;
+  if (has_column(header, {"bytes"}) && contains(header, ",")) return LogGrammar::kMessageTable;
   return {};
 }
 

@@ -84,6 +84,7 @@ enum class LogGrammar : std::uint8_t {
   kOsu,
   kPerftest,
   kGemmTable,
+  kMessageTable,
   kNcclInspector,
   kProbe
 };

@@ -129,8 +129,8 @@ TEST_CASE("an exchange may stand in for one way, marked assumed", "[hwmodels][ca
 TEST_CASE("logs that leave the collective open need it from the user",
           "[hwmodels][calibrate][errors]") {
   CHECK(refusal({nccl_log({})}) ==
-        "log.txt: logs before nccl-tests v2.16.9 do not name their collective, and the columns of "
-        "this one fit exchange, all_reduce; say which with --collective\n");
+        "log.txt: does not name what it timed (nccl-tests does since v2.16.9), and its columns fit "
+        "exchange, all_reduce; say which with --collective\n");
   CHECK(
       refusal({nccl_log({})}, {.collective = Timed::kAllGather})
           .find("--collective all_gather: the columns and busbw / algbw of this log fit exchange, "
@@ -164,6 +164,28 @@ TEST_CASE("rates need a latency, streams are no latency", "[hwmodels][calibrate]
   }
   CHECK(refusal({"# OSU MPI-CUDA Bandwidth Test v7.3\n# Size Bandwidth (MB/s)\n1048576 15000\n"})
             .find("a bandwidth test keeps many messages in flight") != std::string::npos);
+}
+
+TEST_CASE("a table of bytes and times is a link once the user says what was timed",
+          "[hwmodels][calibrate]") {
+  const std::string table =  // meta-pytorch/autoparallel#425
+      "bytes,time_us\n524288,300.0\n1048576,448.62\n2097152,444.79\n4194304,700.0\n";
+  CHECK(refusal({table}).find("log.txt: does not name what it timed") == 0);
+  const auto curves = curves_of({table}, {.collective = Timed::kSend});
+  REQUIRE(curves.size() == 1);
+  CHECK(curves[0].what == Timed::kSend);
+  CHECK(curves[0].clean.raised == 1);
+  const auto named =
+      curves_of({"kind,participants,bytes,time_ms\nall_reduce,8,1048576,0.5\n"
+                 "all_reduce,8,4194304,1\nsend,2,8,0.003\nsend,2,1048576,0.03\n"});
+  REQUIRE(named.size() == 2);
+  CHECK(named[1].participants == 8);
+  CHECK(named[1].clean.points == Curve{{1048576, 500}, {4194304, 1000}});
+  CHECK(refusal({"bytes,time_us,colour\n"}).find("unknown column 'colour'") != std::string::npos);
+  CHECK(refusal({"kind,bytes,us\nteleport,8,1\nsend,-1,1\nsend,8\n"}) ==
+        "log.txt:2: kind: expected a name such as send or all_reduce, got 'teleport'\n"
+        "log.txt:3: bytes: expected a number above 0, got '-1'\n"
+        "log.txt:4: expected 3 cells as in the header, got 2\n");
 }
 
 TEST_CASE("a collective replaces that of the same kind and size", "[hwmodels][calibrate]") {

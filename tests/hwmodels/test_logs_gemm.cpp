@@ -110,6 +110,7 @@ TEST_CASE("each grammar is known by what it holds", "[hwmodels][logs]") {
   CHECK(detect("{\"tool\": \"stagesim-probe\"}") == LogGrammar::kProbe);
   CHECK(detect("nvbandwidth Version: v0.8\n") == LogGrammar::kNvbandwidthText);
   CHECK(detect("m,n,k,time_us\n") == LogGrammar::kGemmTable);
+  CHECK(detect("bytes,time_us\n") == LogGrammar::kMessageTable);
   CHECK(detect("# OSU MPI-CUDA Latency Test v7.3\n") == LogGrammar::kOsu);
   CHECK(detect(" #bytes #iterations t_min[usec]\n") == LogGrammar::kPerftest);
   CHECK_FALSE(detect("hello"));

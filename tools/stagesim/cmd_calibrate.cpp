@@ -34,6 +34,7 @@ constexpr const char* kHelp =
     "  sendrecv_perf -b 8 -e 1G -f 2 > exchange.txt   both ways at once, beside the one-way times\n"
     "  all_reduce_perf -b 8 -e 1G -f 2 > ar.txt       one collective with this many GPUs\n"
     "  GEMM table (CSV: dtype,m,n,k,time_us)          matrix products of the GPU\n"
+    "  your own times (CSV: kind,participants,bytes,time_us)\n"
     "Also read: nccl-tests -J, nvbandwidth (text, -j), osu_bw, osu_mbw_mr, perftest, NCCL "
     "Inspector, stagesim-probe.\nUnpack .gz files first (gunzip -k).\n\n";
 
@@ -47,8 +48,9 @@ po::options_description calibrate_options() {
       "name", text(), "name of the new profile (default: that of --profile, or of --link)")(
       "link", text(), "which link the message times belong to, as in nvlink3 or hdr200x8")(
       "collective", text(),
-      "of logs that do not name it: sendrecv, all_reduce, reduce, broadcast, all_gather, "
-      "reduce_scatter, all_to_all")("participants", text(), "GPUs, of logs that do not list them")(
+      "what was timed, of logs that do not say: send, sendrecv, all_reduce, reduce, broadcast, "
+      "all_gather, reduce_scatter, all_to_all")("participants", text(),
+                                                "GPUs, of logs that do not list them")(
       "device", text(), "which GEMMs, of a table with several devices")(
       "dtype", text(), "which GEMMs, of a table with several types (default: the 16-bit one)")(
       "gpu-peak-tflops", text(), "dense peak of the GPU, instead of the base profile's")(
@@ -93,11 +95,11 @@ CalibrationOptions options_from(const po::variables_map& vm) {
   options.edited = vm.count("edited") > 0;
   if (vm.count("collective")) {
     options.collective = timed_from(text_of("collective"));
-    if (!options.collective || options.collective == Timed::kSend)
-      throw InputError(
-          fmt::format("--collective: expected sendrecv, all_reduce, reduce, broadcast, all_gather, "
-                      "reduce_scatter or all_to_all, got '{}'",
-                      text_of("collective")));
+    if (!options.collective)
+      throw InputError(fmt::format(
+          "--collective: expected send, sendrecv, all_reduce, reduce, broadcast, all_gather, "
+          "reduce_scatter or all_to_all, got '{}'",
+          text_of("collective")));
   }
   if (vm.count("participants")) {
     const double n = number_option(vm, "participants", 2, 1e6);
