@@ -33,6 +33,24 @@ double bytes_per_us(const GpuProfile& gpu, KernelKind kind) {
   return gpu.memory_gb_per_s.value * efficiency * 1e3;
 }
 
+std::string_view text(CollectiveKind kind) {
+  switch (kind) {
+    case CollectiveKind::kAllReduce:
+      return "all_reduce";
+    case CollectiveKind::kReduce:
+      return "reduce";
+    case CollectiveKind::kBroadcast:
+      return "broadcast";
+    case CollectiveKind::kAllGather:
+      return "all_gather";
+    case CollectiveKind::kReduceScatter:
+      return "reduce_scatter";
+    case CollectiveKind::kAllToAll:
+      break;
+  }
+  return "all_to_all";
+}
+
 double LinkProfile::large_message_gb_per_s() const {
   STAGESIM_CHECK(curve.size() >= 2);
   const auto& [bytes, us] = curve.back();
@@ -40,12 +58,15 @@ double LinkProfile::large_message_gb_per_s() const {
   return (bytes - bytes_before) / (us - us_before) / 1e3;
 }
 
-double LinkProfile::microseconds(double bytes) const {
+double LinkProfile::microseconds(double bytes) const { return curve_microseconds(curve, bytes); }
+
+double curve_microseconds(const Curve& curve, double bytes) {
   STAGESIM_CHECK(curve.size() >= 2);
   if (bytes <= curve.front().first) return curve.front().second;
   const auto& [last_bytes, last_us] = curve.back();
   if (bytes >= last_bytes) {
-    return last_us + (bytes - last_bytes) / (large_message_gb_per_s() * 1e3);
+    const auto& [bytes_before, us_before] = curve[curve.size() - 2];
+    return last_us + (bytes - last_bytes) / (last_bytes - bytes_before) * (last_us - us_before);
   }
   const auto above = std::upper_bound(curve.begin(), curve.end(), bytes,
                                       [](double b, const auto& point) { return b < point.first; });

@@ -5,36 +5,19 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "hwmodels/kernel_kind.hpp"
+#include "hwmodels/link_profile.hpp"
 
 namespace stagesim {
 
-enum class Provenance : std::uint8_t { kMeasured, kLog, kSpec, kAssumed };
-std::string_view text(Provenance provenance);
-
-// A number that says where it came from.
-struct Quantity {
-  double value = 0;
+// GEMMs as measured, [m, n, k, microseconds] each.
+struct MeasuredMatmuls {
+  std::string dtype{};
+  std::vector<std::array<double, 4>> m_n_k_us{};
   Provenance from = Provenance::kAssumed;
-  std::string source;
-  std::optional<double> error;  // relative
-};
-
-// One direction between two GPUs: time of a message alone on it.
-struct LinkProfile {
-  std::string name, summary;
-  // (bytes, microseconds): interpolated between in log size and log time, flat below the first, at
-  // the bytes per second of the last two beyond the last.
-  std::vector<std::pair<double, double>> curve;
-  Provenance from = Provenance::kAssumed;
-  std::string source;
-  std::optional<double> error;
-  Quantity latency_us;  // the part of every message that does not occupy the link: the first time
-  double microseconds(double bytes) const;  // never falls with bytes, at least latency_us
-  double large_message_gb_per_s() const;    // of the last two points
+  std::string source{};
 };
 
 struct GpuProfile {
@@ -47,8 +30,10 @@ struct GpuProfile {
   // By KernelKind: of the memory rate, or of the peak FLOPs (see there). Where there is none,
   // memory_efficiency and matmul_efficiency.
   std::array<std::optional<Quantity>, kKernelKinds> kernel_efficiency;
-  Quantity kernel_us;  // constant time per kernel on the device (queue gap and ramp)
-  Quantity launch_us;  // host time to issue one kernel
+  Quantity kernel_us;                 // constant time per kernel on the device (queue gap and ramp)
+  Quantity launch_us;                 // host time to issue one kernel
+  std::optional<Quantity> matmul_us;  // constant time per GEMM, of the fit that gave the efficiency
+  std::vector<MeasuredMatmuls> measured_matmuls;
   std::vector<LinkProfile> links;
 };
 
@@ -57,14 +42,18 @@ double flops_per_us(const GpuProfile& gpu, KernelKind kind);
 double bytes_per_us(const GpuProfile& gpu, KernelKind kind);
 
 struct ProfileLine {
-  std::string name, kind, summary;  // kind: "gpu" or "link"
+  std::string name{}, kind{}, summary{};  // kind: "gpu" or "link"
 };
 std::vector<ProfileLine> list_profiles();
 
+// A name of the list, or a path that ends in ".json" of a profile that `stagesim calibrate` wrote.
 // Throws InputError with the nearest name.
 const GpuProfile& gpu_profile(std::string_view name);
-// A link of that GPU, else a stand-alone link profile (a network between nodes).
+// A link of that GPU, else a stand-alone link profile (a network between nodes) or a path to one.
 const LinkProfile& link_profile(const GpuProfile& gpu, std::string_view name);
+
+// The text of the profile that one of the two names.
+std::string profile_text(std::string_view name);
 
 // Reads profile text (embedded files and, later, users' files). Throws InputError with every
 // problem:

@@ -3,96 +3,77 @@
 #include <algorithm>
 
 #include "hwmodels/profile.hpp"
+#include "hwmodels/profile_fields.hpp"
 #include "sim/base/json_fields.hpp"
 
 namespace stagesim {
 namespace {
 
 constexpr double kSmallest = 0.001, kLargest = 1e6;
-constexpr double kLongestMessageUs = 1e9;
 
-Provenance read_provenance(JsonFields& fields) {
-  constexpr Provenance kAll[] = {Provenance::kMeasured, Provenance::kLog, Provenance::kSpec,
-                                 Provenance::kAssumed};
+// Calls read(fields of entry) for each entry of an optional list of objects.
+template <typename Read>
+void read_list(JsonFields& parent, const std::string& key, Read&& read) {
+  if (!parent.has(key)) return;
+  const Json& entries = parent.any(key);
+  if (!entries.is_array()) return parent.wrong(key, "a list of objects");
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::string path = fmt::format("{}[{}]", parent.path_of(key), i);
+    if (!entries[i].is_object()) {
+      parent.problem(key, "entry {}: expected an object, got {}", i, short_text(entries[i]));
+      continue;
+    }
+    JsonFields fields(entries[i], parent.source(), path);
+    read(fields);
+    fields.finish();
+  }
+}
+
+CollectiveProfile read_collective(JsonFields& fields) {
+  constexpr CollectiveKind kAll[] = {CollectiveKind::kAllReduce,     CollectiveKind::kReduce,
+                                     CollectiveKind::kBroadcast,     CollectiveKind::kAllGather,
+                                     CollectiveKind::kReduceScatter, CollectiveKind::kAllToAll};
   std::vector<std::string> names;
-  for (const Provenance p : kAll) names.emplace_back(text(p));
-  const std::string name = fields.one_of("from", names);
-  return kAll[std::find(names.begin(), names.end(), name) - names.begin()];
+  for (const CollectiveKind kind : kAll) names.emplace_back(text(kind));
+  CollectiveProfile collective;
+  const std::string name = fields.one_of("kind", names);
+  const auto at =
+      static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  if (at < names.size()) collective.kind = kAll[at];
+  collective.participants = static_cast<int>(fields.integer("participants", 2, 1'000'000));
+  collective.curve = read_curve(fields);
+  collective.from = read_provenance(fields);
+  collective.source = read_source(fields);
+  collective.error = read_error(fields);
+  return collective;
 }
 
-std::string read_source(JsonFields& fields) {
-  const std::string source = fields.string("source");
-  if (source.empty() && fields.any("source").is_string()) {
-    fields.wrong("source", "where the number comes from");
-  }
-  return source;
-}
-
-std::optional<double> read_error(JsonFields& fields) {
-  if (!fields.has("error")) return {};
-  return fields.number("error", 0, 10);
-}
-
-Quantity read_quantity(JsonFields& parent, const std::string& key, double low, double high) {
-  Quantity result;
-  if (!parent.has(key)) {
-    parent.missing(key);
-    return result;
-  }
-  if (!parent.any(key).is_object()) {
-    parent.wrong(key, "an object with value, from and source");
-    return result;
-  }
-  JsonFields fields = parent.child(key);
-  result.value = fields.number("value", low, high);
+MeasuredMatmuls read_matmuls(JsonFields& fields) {
+  const std::string key = "m_n_k_us";
+  MeasuredMatmuls result;
+  result.dtype = fields.string("dtype");
   result.from = read_provenance(fields);
   result.source = read_source(fields);
-  result.error = read_error(fields);
-  fields.finish();
-  return result;
-}
-
-std::vector<std::pair<double, double>> read_curve(JsonFields& fields) {
-  const std::string key = "curve_bytes_us";
-  std::vector<std::pair<double, double>> curve;
-  if (!fields.has(key)) {
-    fields.missing(key);
-    return curve;
+  const Json& rows = fields.any(key);
+  if (!rows.is_array() || rows.empty()) {
+    fields.wrong(key, "a list of [m, n, k, microseconds]");
+    return result;
   }
-  const Json& points = fields.any(key);
-  if (!points.is_array() || points.size() < 2) {
-    fields.wrong(key, "a list of at least two [bytes, microseconds]");
-    return curve;
-  }
-  const auto positive = [](const Json& n, double high) {
-    return n.is_number() && n.get<double>() > 0 && n.get<double>() <= high;
-  };
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const Json& point = points[i];
-    const bool good = point.is_array() && point.size() == 2 && positive(point[0], 1e15) &&
-                      positive(point[1], kLongestMessageUs);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Json& row = rows[i];
+    const bool good =
+        row.is_array() && row.size() == 4 && std::all_of(row.begin(), row.end(), [](const Json& n) {
+          return n.is_number() && n.get<double>() > 0 && n.get<double>() <= 1e9;
+        });
     if (!good) {
-      fields.problem(key, "point {}: expected [bytes, microseconds], both above 0, got {}", i,
-                     point.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60));
-      return {};
+      fields.problem(key, "row {}: expected [m, n, k, microseconds], all above 0, got {}", i,
+                     short_text(row));
+      return result;
     }
-    curve.emplace_back(point[0].get<double>(), point[1].get<double>());
+    result.m_n_k_us.push_back(
+        {row[0].get<double>(), row[1].get<double>(), row[2].get<double>(), row[3].get<double>()});
   }
-  for (std::size_t i = 1; i < curve.size(); ++i) {
-    const auto& [bytes, us] = curve[i];
-    const auto& [bytes_before, us_before] = curve[i - 1];
-    if (bytes <= bytes_before) {
-      fields.problem(key, "sizes must rise, but {} follows {}", bytes, bytes_before);
-    } else if (us < us_before) {
-      fields.problem(key, "times must not fall, but {} bytes take {} us after {} us for {} bytes",
-                     bytes, us, us_before, bytes_before);
-    }
-  }
-  if (curve.back().second == curve[curve.size() - 2].second) {
-    fields.problem(key, "the last two times are equal ({} us), so larger messages have no rate",
-                   curve.back().second);
-  }
-  return curve;
+  return result;
 }
 
 LinkProfile read_link(JsonFields& fields, std::string name) {
@@ -100,6 +81,9 @@ LinkProfile read_link(JsonFields& fields, std::string name) {
   link.name = std::move(name);
   link.summary = fields.string("summary", "");
   link.curve = read_curve(fields);
+  if (fields.has("exchange_bytes_us")) link.exchange = read_curve(fields, "exchange_bytes_us");
+  read_list(fields, "collectives",
+            [&](JsonFields& entry) { link.collectives.push_back(read_collective(entry)); });
   link.from = read_provenance(fields);
   link.source = read_source(fields);
   link.error = read_error(fields);
@@ -139,6 +123,9 @@ GpuProfile read_gpu(JsonFields& top) {
     read_kernel_efficiency(fields, gpu);
     gpu.kernel_us = read_quantity(fields, "kernel_us", 0, kLargest);
     gpu.launch_us = read_quantity(fields, "launch_us", 0, kLargest);
+    if (fields.has("matmul_us")) gpu.matmul_us = read_quantity(fields, "matmul_us", 0, kLargest);
+    read_list(fields, "measured_matmuls",
+              [&](JsonFields& entry) { gpu.measured_matmuls.push_back(read_matmuls(entry)); });
     fields.finish();
   } else {
     top.missing("gpu");

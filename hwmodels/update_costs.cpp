@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "hwmodels/assumptions.hpp"
+#include "hwmodels/collectives.hpp"
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/error.hpp"
 
@@ -16,19 +16,6 @@ constexpr double kAdamBytes = 28;    // reads g, p, m, v, writes p, m, v
 constexpr double kCopyBytes = 6;     // p to w
 constexpr double kZeroBytes = 4;     // clears g for the next window
 
-// Microseconds on one link for each rank of a ring of n.
-struct Ring {
-  double latency_us, bytes_per_us;
-
-  double all_reduce(double bytes, int n) const {
-    return n < 2 ? 0 : 2.0 * (n - 1) * (latency_us + bytes / n / bytes_per_us);
-  }
-  // Reduce to one rank, or broadcast from it: a pipelined chain.
-  double chain(double bytes, int n) const {
-    return n < 2 ? 0 : (n - 1) * latency_us + bytes / bytes_per_us;
-  }
-};
-
 Nanos update_nanos(const char* what, std::size_t stage, double us) {
   if (us * 1e3 > static_cast<double>(kLongestOp.count())) {
     throw InputError(
@@ -43,7 +30,9 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, int replicas, Optimizer optimizer, int data) {
   STAGESIM_CHECK(replicas >= 1 && data >= 1);
-  const Ring ring{link.latency_us.value, link.large_message_gb_per_s() * 1e3};
+  const auto over = [&](CollectiveKind kind, double bytes, int n) {
+    return collective_microseconds(link, kind, n, bytes);
+  };
   const bool owner = optimizer == Optimizer::kOwner && replicas > 1;
   const bool fp16 = model.dtype == "fp16";
   const double stream_bytes = (fp16 ? kUnscaleBytes : 0) + kNormBytes + kClipBytes + kCopyBytes;
@@ -57,9 +46,10 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   for (std::size_t s = 0; s < estimate.costs.size(); ++s) {
     const auto gradients = static_cast<double>(estimate.bytes[s].gradients);
     const auto weights = static_cast<double>(estimate.bytes[s].weights);
-    double reduce = owner ? ring.chain(gradients, replicas) + ring.all_reduce(gradients, data)
-                          : ring.all_reduce(gradients, replicas * data);
-    if (tied && (s == 0 || s == last)) reduce += ring.all_reduce(embedding, 2);
+    double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) +
+                                over(CollectiveKind::kAllReduce, gradients, data)
+                          : over(CollectiveKind::kAllReduce, gradients, replicas * data);
+    if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
     const auto parameters = static_cast<double>(estimate.parameters[s]);
     const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
     const double step = passes_us(parameters, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
@@ -69,7 +59,8 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
     // With an owner every replica clears its gradients after the broadcast.
     costs.step = update_nanos("the optimizer step", s, step + (owner ? 0 : zero));
     costs.broadcast =
-        update_nanos("the weight broadcast", s, owner ? ring.chain(weights, replicas) + zero : 0);
+        update_nanos("the weight broadcast", s,
+                     owner ? over(CollectiveKind::kBroadcast, weights, replicas) + zero : 0);
   }
   estimate.assumptions.push_back(fmt::format(
       "optimizer: {} bytes per parameter in separate passes, {} of them Adam's (assumed: {}clip, "
@@ -82,15 +73,17 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
                     embedding / 1e6));
   }
   if (replicas * data < 2) return;
-  std::string how = fmt::format("ring all-reduce over {}", replicas * data);
+  std::string how = fmt::format("all-reduced over {}", replicas * data);
+  CollectiveKind kind = CollectiveKind::kAllReduce;
   if (owner) {
+    kind = CollectiveKind::kReduce;
     how = fmt::format("reduced over {} replicas to the owner of a stage, weights broadcast back",
                       replicas);
     if (data > 1) how += fmt::format(", all-reduced over {} data-parallel owners", data);
   }
-  estimate.assumptions.push_back(fmt::format("gradients: fp32, {}, at {:.3g} GB/s of {} ({})", how,
-                                             ring.bytes_per_us / 1e3, link.name,
-                                             provenance_text(link.from, link.source, link.error)));
+  estimate.assumptions.push_back(
+      fmt::format("gradients: fp32, {}; {}", how,
+                  collective_text(link, kind, owner ? replicas : replicas * data)));
 }
 
 }  // namespace stagesim

@@ -124,8 +124,8 @@ TEST_CASE("a missing and a misspelt field are both reported", "[hwmodels][profil
       "g.json: gpu: missing field 'memory_gb_per_s'\n"
       "g.json: gpu: missing field 'kernel_us'\n"
       "g.json: gpu: unknown field 'kernel_ms' (did you mean 'kernel_us'?); known: "
-      "kernel_efficiency, kernel_us, "
-      "launch_us, matmul_efficiency, memory_efficiency, memory_gb_per_s, memory_gib, peak_tflops");
+      "kernel_efficiency, kernel_us, launch_us, matmul_efficiency, matmul_us, measured_matmuls, "
+      "memory_efficiency, memory_gb_per_s, memory_gib, peak_tflops");
   CHECK_THROWS_WITH(parse_gpu_profile(R"({"name": "g"})", "g.json"), "g.json: missing field 'gpu'");
   CHECK_THROWS_WITH(parse_gpu_profile("[]", "g.json"), "g.json: expected an object");
 }

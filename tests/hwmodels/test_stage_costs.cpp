@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "hwmodels/arithmetic.hpp"
+#include "hwmodels/collectives.hpp"
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/error.hpp"
 #include "tests/support/catch.hpp"
@@ -339,4 +340,31 @@ TEST_CASE("a stage boundary takes its message's time on the link", "[hwmodels][c
 }
 
 }  // namespace
+
+TEST_CASE("a measured collective takes the place of the ring, scaled to other numbers of GPUs",
+          "[hwmodels][costs]") {
+  LinkProfile link = plain_link();
+  CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 1, 1e6) == 0);
+  CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 4, 8000) ==
+        Approx(6 * 1 + 1.5 * 8));
+  CHECK(collective_microseconds(link, CollectiveKind::kBroadcast, 4, 8000) == Approx(3 + 8));
+  CHECK(collective_microseconds(link, CollectiveKind::kAllGather, 4, 8000) == Approx(3 + 0.75 * 8));
+  CHECK_THAT(collective_text(link, CollectiveKind::kReduce, 4), contains("ring at 1 GB/s of wire"));
+  const auto measured = [&](CollectiveKind kind, int n, double us) {
+    link.collectives.push_back(
+        {.kind = kind, .participants = n, .curve = {{4000, us}, {8000, 2 * us}}});
+  };
+  measured(CollectiveKind::kAllReduce, 8, 50);
+  measured(CollectiveKind::kReduce, 8, 70);
+  CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 8, 4000) == Approx(50));
+  // 2 (n - 1) / n bytes per link and byte: 1.5 at 4, 1.75 at 8, 1 at 2.
+  CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 4, 4000) ==
+        Approx(50 * 1.5 / 1.75));
+  CHECK(collective_microseconds(link, CollectiveKind::kReduce, 2, 8000) == Approx(140));
+  measured(CollectiveKind::kAllReduce, 2, 10);
+  CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 2, 4000) == Approx(10));
+  CHECK_THAT(collective_text(link, CollectiveKind::kAllReduce, 8), contains("of 8 GPUs (assumed"));
+  CHECK_THAT(collective_text(link, CollectiveKind::kReduce, 2), contains("scaled by the bytes"));
+}
+
 }  // namespace stagesim

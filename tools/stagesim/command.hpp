@@ -19,6 +19,6 @@ struct Command {
 };
 
 // One file each; the rows of main's table.
-extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand;
+extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand, kCalibrateCommand;
 
 }  // namespace stagesim

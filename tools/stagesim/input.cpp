@@ -102,9 +102,10 @@ po::options_description output_options() {
 }
 
 po::variables_map parse_args(const std::string& command, const std::vector<std::string>& args,
-                             const po::options_description& options) {
+                             const po::options_description& options, const char* positional_name,
+                             int most) {
   po::positional_options_description positional;
-  positional.add("scenario", 1);
+  positional.add(positional_name, most);
   // No short options: "--F -1" then is a wrong value of --F, not an unknown option -1.
   const int style = po::command_line_style::allow_long |
                     po::command_line_style::long_allow_adjacent |

@@ -13,10 +13,11 @@ boost::program_options::options_description scenario_options();
 boost::program_options::options_description output_options();
 
 // Parses args strictly: long options only, nothing guessed, unknown ones answered with the nearest.
-// `positional` receives the scenario.
+// `positional_name` receives up to `most` words without an option; -1 for any number.
 boost::program_options::variables_map parse_args(
     const std::string& command, const std::vector<std::string>& args,
-    const boost::program_options::options_description& options);
+    const boost::program_options::options_description& options,
+    const char* positional_name = "scenario", int most = 1);
 
 // Builds the scenario from file or ready-made name, inline options and --set, in this order.
 Scenario scenario_from(const std::string& command, const boost::program_options::variables_map& vm);

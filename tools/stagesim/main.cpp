@@ -14,8 +14,8 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand, &kCompareCommand, &kExplainCommand,
-                                    &kListCommand};
+const Command* const kCommands[] = {&kRunCommand, &kCompareCommand, &kExplainCommand, &kListCommand,
+                                    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 

@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+
+#include "hwmodels/logs/log_json.hpp"
+#include "hwmodels/logs/log_text.hpp"
+#include "hwmodels/logs/readers.hpp"
+#include "sim/base/json_fields.hpp"
+
+namespace stagesim {
+namespace {
+
+constexpr double kSchemaVersion = 1;
+
+const Json& list(const Json& top, const char* key) {
+  static const Json none = Json::array();
+  const Json& value = member(top, key);
+  return value.is_array() ? value : none;
+}
+
+void read_gemms(LogReading& reading, const Json& top, const std::string& device) {
+  std::size_t position = 0;
+  for (const Json& row : list(top, "gemm")) {
+    ++position;
+    const auto m = number_of(member(row, "m")), n = number_of(member(row, "n")),
+               k = number_of(member(row, "k")), us = number_of(member(row, "us"));
+    const double batch = number_of(member(row, "batch")).value_or(1);
+    if (!m || !n || !k || !us || *m < 1 || *n < 1 || *k < 1 || *us <= 0 || batch < 1) {
+      skip_line(reading, position, "gemm: a row without m, n, k and us");
+      continue;
+    }
+    ++reading.rows;
+    reading.gemms.push_back({.device = device,
+                             .dtype = printable(string_of(member(row, "dtype"))),
+                             .m = *m,
+                             .n = *n,
+                             .k = *k,
+                             .batch = batch,
+                             .microseconds = *us});
+  }
+}
+
+// "copies" between GPUs are sends; copies within a GPU and from the host say nothing about a link.
+void read_copies(LogReading& reading, const Json& top) {
+  std::size_t position = 0;
+  for (const Json& row : list(top, "copies")) {
+    ++position;
+    const std::string kind = string_of(member(row, "kind"));
+    const auto bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
+    if (!bytes || !us || *bytes <= 0 || *us <= 0) {
+      skip_line(reading, position, "copies: a row without bytes and us");
+      continue;
+    }
+    ++reading.rows;
+    if (kind != "peer" && kind != "peer_exchange") continue;
+    reading.points.push_back({.what = kind == "peer" ? Timed::kSend : Timed::kExchange,
+                              .participants = 2,
+                              .bytes = *bytes,
+                              .microseconds = *us});
+  }
+}
+
+// NCCL operations; "send" and "exchange" are between two GPUs.
+void read_collectives(LogReading& reading, const Json& top) {
+  std::size_t position = 0;
+  for (const Json& row : list(top, "collectives")) {
+    ++position;
+    const auto what = timed_from(string_of(member(row, "op")));
+    const auto ranks = number_of(member(row, "gpus")), bytes = number_of(member(row, "bytes")),
+               us = number_of(member(row, "us"));
+    if (!what || !ranks || !bytes || !us || *ranks < 2 || *ranks > 1e6 || *bytes <= 0 || *us <= 0) {
+      skip_line(reading, position, "collectives: a row without op, gpus, bytes and us");
+      continue;
+    }
+    ++reading.rows;
+    reading.points.push_back({.what = *what,
+                              .participants = static_cast<int>(*ranks),
+                              .bytes = *bytes,
+                              .microseconds = *us});
+  }
+}
+
+}  // namespace
+
+LogReading read_probe(std::string_view text, const std::string& file) {
+  LogReading reading{.file = file, .tool = "stagesim-probe", .own_probe = true};
+  const Json top = parse_log_json(text, reading);
+  if (!reading.problems.empty()) return reading;
+  const auto schema = number_of(member(top, "schema_version"));
+  if (!schema || *schema != kSchemaVersion) {
+    reading.problems.add("{}: schema_version: expected {}, got {}; use a probe of the same release",
+                         file, kSchemaVersion, short_text(member(top, "schema_version")));
+    return reading;
+  }
+  if (const auto nccl = number_of(member(member(top, "device"), "nccl")))
+    reading.version = fmt::format("NCCL {}", *nccl);
+  reading.launch_us = number_of(member(member(member(top, "launch"), "kernel_issue"), "us"));
+  const std::string device = printable(string_of(member(member(top, "device"), "name")));
+  add_device(reading, device);
+  read_gemms(reading, top, device);
+  read_copies(reading, top);
+  read_collectives(reading, top);
+  if (reading.rows == 0)
+    reading.problems.add("{}: neither gemm nor copies nor collectives were measured", file);
+  return reading;
+}
+
+}  // namespace stagesim

@@ -1,0 +1,14 @@
+// Any bytes as output of nccl-tests, text and JSON.
+
+#include "hwmodels/logs/readers.hpp"
+#include "tests/fuzz/fuzz_logs.hpp"
+
+using namespace stagesim;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  fuzz::refuse_or_run([&] { fuzz::use_reading(read_log(text, "fuzz.log")); });
+  fuzz::use_reading(read_nccl_tests_text(text, "fuzz.log"));
+  fuzz::use_reading(read_nccl_tests_json(text, "fuzz.json"));
+  return 0;
+}
