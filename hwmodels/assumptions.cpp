@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "hwmodels/arithmetic.hpp"
+#include "hwmodels/kernels.hpp"
 
 namespace stagesim {
 namespace {
@@ -24,7 +25,9 @@ std::string attention_text(const Model& model) {
 std::string activation_text(const Model& model) {
   if (model.recompute == Recompute::kFull) return "2 sbh per layer, whole layers computed again";
   const bool selective = model.recompute == Recompute::kSelective && !model.flash;
-  std::string text = model.gated
+  const bool ordinary = ordinary_layer(layer_model(model, model.layers));
+  std::string text = !ordinary ? "saved inputs of every norm, linear layer and expert (assumed)"
+                     : model.gated
                          ? "saved tensors of a Llama layer counted, sbh (12 + 4 g/a + 6 f/h)"
                            " without dropout (assumed)"
                          : "34 sbh per plain layer";
@@ -69,15 +72,17 @@ std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile&
         "them once per update is not counted",
         4e-6 * static_cast<double>(head_parameters(model))));
   }
+  for (std::string& line : layer_assumptions(model)) lines.push_back(std::move(line));
   lines.push_back(
       fmt::format("activations: {} (arXiv 2205.05198, Table 2), fp32 logits on the last stage",
                   activation_text(model)));
   lines.push_back(
       "states: 18 bytes per parameter (16-bit weight, fp32 gradient, fp32 master, two Adam "
       "moments)");
-  lines.push_back(
-      fmt::format("workspace: {}; CUDA context, library buffers and fragmentation are not counted",
-                  layer_workspace_bytes(model, 1, {}) > 0 ? "one recomputed layer" : "0"));
+  lines.push_back(fmt::format(
+      "workspace: {}; CUDA context, library buffers and fragmentation are not counted",
+      layer_workspace_bytes(layer_model(model, model.layers), 1, {}) > 0 ? "one recomputed layer"
+                                                                         : "0"));
   return lines;
 }
 

@@ -17,4 +17,7 @@ std::string provenance_text(Provenance from, const std::string& source,
 std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile& gpu, int stages,
                                            double launch_us);
 
+// What experts, latent attention and BERT's ends add to them (kernels_moe.cpp).
+std::vector<std::string> layer_assumptions(const Model& model);
+
 }  // namespace stagesim

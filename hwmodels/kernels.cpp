@@ -27,17 +27,6 @@ struct Sizes {
   double mask;  // bytes of dropout mask per element
 };
 
-// m rows: 2 bytes for each element of both inputs and the output. Input gradients have the same
-// size.
-Kernel gemm(double m, double n, double k) { return {2 * m * n * k, 2 * (m * k + k * n + m * n)}; }
-
-// The weight gradient reads both activations and adds to the fp32 gradient in place (4 + 4 bytes).
-Kernel weight_grad(double m, double n, double k) {
-  return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n};
-}
-
-Kernel stream(double bytes) { return {0, bytes}; }
-
 void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
 
 // Backward of a layer norm and the residual branch beside it: dx reads dy and x; gamma and beta
@@ -48,7 +37,16 @@ void append_norm_backward(Kernels& kernels, const Sizes& z) {
 
 }  // namespace
 
+Kernel gemm(double m, double n, double k) { return {2 * m * n * k, 2 * (m * k + k * n + m * n)}; }
+
+Kernel weight_grad(double m, double n, double k) {
+  return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n};
+}
+
+Kernel stream(double bytes) { return {0, bytes}; }
+
 Kernels attention_core_forward_kernels(const Model& model, int b) {
+  if (!ordinary_layer(model)) return general_core_forward_kernels(model, b);
   const Sizes z(model, b);
   const double kv = z.tokens * z.kv;
   if (model.flash) {  // reads Q, K, V, writes O; half of the scores under a causal mask
@@ -62,6 +60,7 @@ Kernels attention_core_forward_kernels(const Model& model, int b) {
 }
 
 Kernels layer_forward_kernels(const Model& model, int b) {
+  if (!ordinary_layer(model)) return general_forward_kernels(model, b);
   const Sizes z(model, b);
   const double up = model.gated ? 2 * z.ffn : z.ffn;  // gate and up projection in one GEMM
   Kernels kernels = {stream(4 * z.x),                 // norm
@@ -78,6 +77,7 @@ Kernels layer_forward_kernels(const Model& model, int b) {
 }
 
 Kernels layer_input_grad_kernels(const Model& model, int b) {
+  if (!ordinary_layer(model)) return general_input_grad_kernels(model, b);
   const Sizes z(model, b);
   const double kv = z.tokens * z.kv, qkv = z.x + 2 * kv;
   const double up = model.gated ? 2 * z.ffn : z.ffn;
@@ -119,6 +119,7 @@ Kernels layer_input_grad_kernels(const Model& model, int b) {
 }
 
 Kernels layer_weight_grad_kernels(const Model& model, int b) {
+  if (!ordinary_layer(model)) return general_weight_grad_kernels(model, b);
   const Sizes z(model, b);
   const double up = model.gated ? 2 * z.ffn : z.ffn;
   return {weight_grad(z.tokens, z.hidden + 2 * z.kv, z.hidden),
@@ -128,8 +129,9 @@ Kernels layer_weight_grad_kernels(const Model& model, int b) {
 
 Kernels embedding_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  Kernels kernels = {stream(4 * z.x)};                   // gathers rows
-  if (!model.gated) kernels.push_back(stream(6 * z.x));  // adds the positions
+  Kernels kernels = {stream(4 * z.x)};                                // gathers rows
+  if (model.position_rows() > 0) kernels.push_back(stream(6 * z.x));  // adds the positions
+  append(kernels, encoder_kernels(model, b).embedding_forward);
   if (model.dropout) kernels.push_back(stream(5 * z.x));
   return kernels;
 }
@@ -138,34 +140,42 @@ Kernels embedding_backward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
   Kernels kernels;
   if (model.dropout) kernels.push_back(stream(5 * z.x));
+  append(kernels, encoder_kernels(model, b).embedding_backward);
   // Autograd clears a 16-bit gradient of the whole table, scatters into it (reads dy, reads and
   // writes a row) and adds it to the fp32 gradient.
   append(kernels, {stream(2 * z.embedding), stream(6 * z.x), stream(10 * z.embedding)});
-  if (!model.gated) kernels.push_back(stream(2 * z.x));  // positions: a sum over the sequences
+  if (model.position_rows() > 0)
+    kernels.push_back(stream(2 * z.x));  // positions: a sum over the sequences
   return kernels;
 }
 
 Kernels head_forward_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {stream(4 * z.x),      gemm(z.tokens, model.vocab, z.hidden),
-          stream(6 * z.logits),   // to fp32
-          stream(4 * z.logits),   // maximum
-          stream(8 * z.logits),   // minus maximum
-          stream(8 * z.logits),   // exp
-          stream(4 * z.logits),   // sum
-          stream(8 * z.logits)};  // divided by the sum, kept for the backward
+  Kernels kernels = encoder_kernels(model, b).head_forward;
+  append(kernels, {stream(4 * z.x), gemm(z.tokens, model.vocab, z.hidden),
+                   stream(6 * z.logits),    // to fp32
+                   stream(4 * z.logits),    // maximum
+                   stream(8 * z.logits),    // minus maximum
+                   stream(8 * z.logits),    // exp
+                   stream(4 * z.logits),    // sum
+                   stream(8 * z.logits)});  // divided by the sum, kept for the backward
+  return kernels;
 }
 
 Kernels head_input_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
-          stream(6 * z.logits),  // to 16 bits
-          gemm(z.tokens, model.vocab, z.hidden), stream(6 * z.x), stream(4 * z.x)};
+  Kernels kernels = {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
+                     stream(6 * z.logits),  // to 16 bits
+                     gemm(z.tokens, model.vocab, z.hidden), stream(6 * z.x), stream(4 * z.x)};
+  append(kernels, encoder_kernels(model, b).head_input_grad);
+  return kernels;
 }
 
 Kernels head_weight_grad_kernels(const Model& model, int b) {
   const Sizes z(model, b);
-  return {weight_grad(z.tokens, model.vocab, z.hidden)};
+  Kernels kernels = {weight_grad(z.tokens, model.vocab, z.hidden)};
+  append(kernels, encoder_kernels(model, b).head_weight_grad);
+  return kernels;
 }
 
 }  // namespace stagesim
