@@ -156,7 +156,8 @@ void check_flags(MegatronArguments& args, ModelFile& to) {
         args.problem(fmt::format("{}: {}", args.said(name), meaning.why));
         break;
       case FlagKind::kUnknown: {
-        const std::string near = nearest_name(name, megatron_read_flags());
+        // A longer one is no misspelling, and comparing it takes long.
+        const std::string near = name.size() > 60 ? "" : nearest_name(name, megatron_read_flags());
         unknown.push_back("--" + name +
                           (near.empty() ? "" : fmt::format(" (did you mean --{}?)", near)));
         break;
