@@ -1,7 +1,56 @@
 #include "hwmodels/arithmetic.hpp"
 
+#include "sim/base/error.hpp"
+
 namespace stagesim {
 namespace {
+
+void check_uniform(const Model& model) {
+  STAGESIM_CHECK(model.experts == 0 || model.dense_layers == 0);
+}
+
+double matrices(const Model& model) { return model.gated ? 3 : 2; }  // of an MLP
+
+// Weights and biases of one MLP. Gate and up projection have a bias each.
+std::int64_t mlp_parameters(const Model& model, std::int64_t width) {
+  const std::int64_t h = model.hidden, up = model.gated ? 2 * width : width;
+  return h * up + width * h + (model.has_biases() ? up + h : 0);
+}
+
+std::int64_t attention_parameters(const Model& model) {
+  const std::int64_t h = model.hidden, heads = model.heads, q = model.query_width();
+  const std::int64_t context = model.context_width();
+  std::int64_t count = context * h + (model.has_biases() ? h : 0);  // output projection
+  if (model.latent()) {
+    const std::int64_t rank = model.kv_lora_rank, rope = model.qk_rope_head_dim;
+    const std::int64_t q_rank = model.q_lora_rank;
+    // With a norm on each latent.
+    count += q_rank == 0 ? h * q : h * q_rank + q_rank + q_rank * q;
+    return count + h * (rank + rope) + rank +
+           rank * heads * (std::int64_t{model.qk_nope_head_dim} + model.v_head_dim);
+  }
+  const std::int64_t qkv = q + 2 * std::int64_t{model.kv_width()};
+  if (model.has_biases() || model.qkv_bias) count += qkv;
+  if (model.qk_norm) count += 2 * model.head_width();
+  return count + h * qkv;
+}
+
+// Of a layer, with `experts` of them counted.
+std::int64_t layer_parameters(const Model& model, std::int64_t experts) {
+  const std::int64_t h = model.hidden;
+  const std::int64_t count = attention_parameters(model) + 2 * (model.has_rms_norm() ? 1 : 2) * h;
+  if (model.experts == 0) return count + mlp_parameters(model, model.ffn_width());
+  const std::int64_t width = model.expert_width(), shared = model.shared_experts * width;
+  return count + h * model.experts + experts * mlp_parameters(model, width) +
+         (shared > 0 ? mlp_parameters(model, shared) : 0);
+}
+
+std::int64_t all_parameters(const Model& model, std::int64_t experts) {
+  const int dense = dense_layers_among(model, 0, model.layers);
+  return dense * layer_parameters(layer_model(model, 0), 0) +
+         (model.layers - dense) * layer_parameters(model, experts) + embedding_parameters(model) +
+         final_norm_parameters(model) + (model.tied ? 0 : head_parameters(model));
+}
 
 double tokens(const Model& model, int b) { return static_cast<double>(b) * model.seq; }
 
@@ -11,12 +60,31 @@ double shared_bytes_per_token(const Model& model) {
   return (8.0 + (model.dropout ? 2.0 : 0.0)) * model.hidden;
 }
 
-// Split over tensor ranks, 2 bytes each: Q and the output projection's input (4 h), K and V, input
-// and output of the GELU (4 f) or gate, up and product of the SwiGLU (6 f). 24 h for a plain GPT
-// layer, 4 + 4 g/a + 6 f/h for a Llama layer.
+// Input and output of the GELU (4 f) or gate, up and product of the SwiGLU (6 f).
+double mlp_bytes_per_token(const Model& model, double width) {
+  return 2 * (model.gated ? 3 : 2) * width;
+}
+
+// Of all experts that a token goes to: the copy of the token that each gets and each one's output
+// before they are weighted (4 h), its MLP, and the router's fp32 scores.
+double expert_bytes_per_token(const Model& model) {
+  const double width = model.expert_width();
+  return model.experts_per_token * (4.0 * model.hidden + mlp_bytes_per_token(model, width)) +
+         mlp_bytes_per_token(model, model.shared_experts * width) + 4.0 * model.experts;
+}
+
+// Split over tensor ranks, 2 bytes each: Q, the output projection's input, K and V, and the MLP. 24
+// h for a plain GPT layer, 4 + 4 g/a + 6 f/h for a Llama layer. Latent attention keeps both latents
+// before and after their norm, the shared rotary key, and the full queries, keys and values.
 double split_bytes_per_token(const Model& model) {
-  return 4.0 * model.hidden + 4.0 * model.kv_width() +
-         (model.gated ? 6.0 : 4.0) * model.ffn_width();
+  const double latents =
+      model.latent() ? 4.0 * (model.q_lora_rank + model.kv_lora_rank) + 2.0 * model.qk_rope_head_dim
+                     : 0.0;
+  const double attention = 2.0 * (static_cast<double>(model.query_width()) + model.kv_width() +
+                                  model.value_width() + model.context_width());
+  return attention + latents +
+         (model.experts == 0 ? mlp_bytes_per_token(model, model.ffn_width())
+                             : expert_bytes_per_token(model));
 }
 
 // Softmax output (2), its dropout mask (1) and the dropout's output (2) for every score: 5 a s.
@@ -28,6 +96,7 @@ double score_bytes_per_token(const Model& model) {
 }
 
 double kept_bytes(const Model& model, int b, const TensorSplit& split, double score_bytes) {
+  check_uniform(model);
   const double shared =
       shared_bytes_per_token(model) / (split.sequence_parallel ? split.tensor : 1);
   return tokens(model, b) * (shared + (split_bytes_per_token(model) + score_bytes) / split.tensor);
@@ -40,16 +109,14 @@ double head_input_bytes(const Model& model, int b, const TensorSplit& split) {
 }  // namespace
 
 std::int64_t layer_parameters(const Model& model) {
-  const std::int64_t h = model.hidden, f = model.ffn_width(), qkv = h + 2 * model.kv_width();
-  if (model.gated) return h * qkv + h * h + 3 * h * f + 2 * h;  // no biases, two RMSNorms
-  const std::int64_t attention = h * qkv + qkv + h * h + h;
-  const std::int64_t mlp = h * f + f + f * h + h;
-  return attention + mlp + 4 * h;  // two layer norms with gamma and beta
+  check_uniform(model);
+  return layer_parameters(model, std::int64_t{model.experts});
 }
 
 std::int64_t embedding_parameters(const Model& model) {
-  const std::int64_t positions = model.gated ? 0 : model.seq;  // rotary positions have no table
-  return (model.vocab + positions) * model.hidden;
+  const std::int64_t h = model.hidden;
+  const std::int64_t rows = std::int64_t{model.vocab} + model.position_rows();
+  return rows * h + (model.encoder ? 2 * h + 2 * h : 0);  // two segments; a norm
 }
 
 std::int64_t head_parameters(const Model& model) {
@@ -57,18 +124,59 @@ std::int64_t head_parameters(const Model& model) {
 }
 
 std::int64_t final_norm_parameters(const Model& model) {
-  return (model.gated ? 1 : 2) * static_cast<std::int64_t>(model.hidden);
+  const std::int64_t h = model.hidden;
+  if (!model.encoder) return (model.has_rms_norm() ? 1 : 2) * h;
+  const std::int64_t pooler = h * h + h, next_sentence = 2 * h + 2;
+  return pooler + next_sentence + (h * h + h + 2 * h) + model.vocab;
+}
+
+std::int64_t total_parameters(const Model& model) { return all_parameters(model, model.experts); }
+
+std::int64_t active_parameters(const Model& model) {
+  return all_parameters(model, model.experts_per_token);
+}
+
+double approximate_parameters(const Model& model) {
+  const double h = model.hidden, experts = model.experts + model.shared_experts;
+  const double attention = h * (2.0 * model.heads * model.head_width() + 2.0 * model.kv_width()) +
+                           1.0 * model.q_lora_rank * (h + model.query_width()) +
+                           1.0 * model.kv_lora_rank * (h + model.query_width());
+  const double dense = 3 * h * model.ffn_width();
+  return model.layers * (attention + dense + experts * (3 * h * model.expert_width() + h));
 }
 
 double layer_forward_flops(const Model& model, int b) {
-  const double h = model.hidden;
-  const double attention = 2 * h * (h + 2.0 * model.kv_width()) + 2 * h * h + 4 * h * model.seq;
-  const double mlp = (model.gated ? 6 : 4) * h * model.ffn_width();
-  return tokens(model, b) * (attention + mlp);
+  check_uniform(model);
+  const double h = model.hidden, q = model.query_width(), context = model.context_width();
+  double projections = h * context;
+  if (model.latent()) {
+    const double rank = model.kv_lora_rank, q_rank = model.q_lora_rank;
+    projections += q_rank == 0 ? h * q : h * q_rank + q_rank * q;
+    projections += h * (rank + model.qk_rope_head_dim) +
+                   rank * model.heads * (1.0 * model.qk_nope_head_dim + model.v_head_dim);
+  } else {
+    projections += h * (q + 2.0 * model.kv_width());
+  }
+  double mlp = matrices(model) * h * model.ffn_width();
+  if (model.experts > 0) {
+    mlp = matrices(model) * h * (1.0 * model.experts_per_token + model.shared_experts) *
+              model.expert_width() +
+          h * model.experts;
+  }
+  return tokens(model, b) * 2 * (projections + (q + context) * model.seq + mlp);
 }
 
 double head_forward_flops(const Model& model, int b) {
-  return 2 * tokens(model, b) * model.hidden * model.vocab;
+  const double h = model.hidden, transform = model.encoder ? h * h : 0;
+  return 2 * tokens(model, b) * (h * model.vocab + transform);
+}
+
+double model_forward_flops(const Model& model, int b) {
+  const int dense = dense_layers_among(model, 0, model.layers);
+  double flops = head_forward_flops(model, b);
+  if (dense > 0) flops += dense * layer_forward_flops(layer_model(model, 0), b);
+  if (dense == model.layers) return flops;
+  return flops + (model.layers - dense) * layer_forward_flops(layer_model(model, dense), b);
 }
 
 double layer_activation_bytes(const Model& model, int b, const TensorSplit& split) {
@@ -84,6 +192,7 @@ double layer_activation_bytes(const Model& model, int b, const TensorSplit& spli
 }
 
 double layer_activation_after_i_bytes(const Model& model, int b, const TensorSplit& split) {
+  check_uniform(model);
   // Inputs (14 h) and output gradients (18 h) of the four linear layers. The same 32 h as all that
   // was kept except scores and dropout masks.
   const double shared = 8.0 * model.hidden / (split.sequence_parallel ? split.tensor : 1);
@@ -105,16 +214,21 @@ double layer_workspace_bytes(const Model& model, int b, const TensorSplit& split
 
 double embedding_activation_bytes(const Model& model, int b, const TensorSplit& split) {
   const double mask = model.dropout ? tokens(model, b) * model.hidden : 0.0;
-  return 8 * tokens(model, b) + mask / (split.sequence_parallel ? split.tensor : 1);
+  const double norm = model.encoder ? 2 * tokens(model, b) * model.hidden : 0.0;
+  return 8 * tokens(model, b) + (mask + norm) / (split.sequence_parallel ? split.tensor : 1);
 }
 
 double head_activation_bytes(const Model& model, int b, const TensorSplit& split) {
   // 4 s b h (1 + V/h), arXiv 2205.05198 section 4.3.
-  return 2 * head_input_bytes(model, b, split) + 4 * tokens(model, b) * model.vocab / split.tensor;
+  // BERT's transform keeps its output before and after the GELU, too.
+  return (model.encoder ? 4 : 2) * head_input_bytes(model, b, split) +
+         4 * tokens(model, b) * model.vocab / split.tensor;
 }
 
 double head_activation_after_i_bytes(const Model& model, int b, const TensorSplit& split) {
-  return head_input_bytes(model, b, split) + 2 * tokens(model, b) * model.vocab / split.tensor;
+  // BERT: input and output gradient of the transform, too.
+  return (model.encoder ? 3 : 1) * head_input_bytes(model, b, split) +
+         2 * tokens(model, b) * model.vocab / split.tensor;
 }
 
 double interleaved_factor(int p, int v) {

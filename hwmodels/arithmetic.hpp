@@ -12,17 +12,27 @@ struct TensorSplit {
   bool sequence_parallel = false;
 };
 
-// Exact counts, no hardware in them. b is the micro-batch in sequences.
+// Exact counts, no hardware in them. b is the micro-batch in sequences. What counts one layer needs
+// a model whose layers are alike; of one whose first layers are dense, take layer_model().
 
-std::int64_t layer_parameters(const Model& model);      // 12 h^2 + 13 h for a plain GPT layer
-std::int64_t embedding_parameters(const Model& model);  // tokens and positions
+std::int64_t layer_parameters(const Model& model);  // 12 h^2 + 13 h for a plain GPT layer
+std::int64_t embedding_parameters(
+    const Model& model);                           // tokens and positions; BERT: norm, segments
 std::int64_t head_parameters(const Model& model);  // V h, the last stage's own copy where p > 1
-std::int64_t final_norm_parameters(const Model& model);  // 2 h
+// 2 h; BERT: pooler, next-sentence classifier, masked-word transform and the output's bias.
+std::int64_t final_norm_parameters(const Model& model);
+
+// Of the whole model on one GPU, where a tied output layer is no copy; and those of them that one
+// token goes through: experts_per_token of the experts, all of the embedding.
+std::int64_t total_parameters(const Model& model);
+std::int64_t active_parameters(const Model& model);
+double approximate_parameters(const Model& model);  // of the layers; never overflows
 
 // Model FLOPs: every attention score counts, causal or not (Narayanan et al., arXiv 2104.04473).
 double layer_forward_flops(const Model& model,
                            int b);  // 24 b s h^2 + 4 b s^2 h for a plain GPT layer
-double head_forward_flops(const Model& model, int b);  // 2 b s h V
+double head_forward_flops(const Model& model, int b);   // 2 b s h V
+double model_forward_flops(const Model& model, int b);  // all layers and the head
 
 // Bytes that one micro-batch keeps per layer until its backward, on one GPU (Korthikanti et al.,
 // arXiv 2205.05198, Table 2), by recompute, flash and tensor split.

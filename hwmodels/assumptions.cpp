@@ -56,16 +56,52 @@ std::string attention_text(const Model& model, const GpuProfile& gpu) {
                      model.dropout ? ", dropout in another" : "");
 }
 
+// Whose activations the published formulas count.
+bool ordinary_layer(const Model& m) {
+  return m.experts == 0 && !m.latent() && m.query_width() == m.hidden && !m.qk_norm &&
+         !m.qkv_bias && m.has_biases() == !m.gated;
+}
+
 std::string activation_text(const Model& model) {
   if (model.recompute == Recompute::kFull) return "2 sbh per layer, whole layers computed again";
   const bool selective = model.recompute == Recompute::kSelective && !model.flash;
-  std::string text = model.gated
+  const bool ordinary = ordinary_layer(layer_model(model, model.layers));
+  std::string text = !ordinary ? "saved inputs of every norm, linear layer and expert (assumed)"
+                     : model.gated
                          ? "saved tensors of a Llama layer counted, sbh (12 + 4 g/a + 6 f/h)"
                            " without dropout (assumed)"
                          : "34 sbh per plain layer";
   if (selective) return text + ", attention core computed again";
   if (!model.flash) text += model.dropout ? " + 5 a b s^2" : " + 2 a b s^2";
   return text;
+}
+
+// What experts, latent attention and BERT's ends add.
+std::vector<std::string> layer_assumptions(const Model& m) {
+  std::vector<std::string> lines;
+  if (m.experts > 0) {
+    const std::string shared =
+        m.shared_experts > 0 ? fmt::format(" and {} shared", m.shared_experts) : "";
+    const std::string dense =
+        m.dense_layers > 0 ? fmt::format("; the first {} layers are dense", m.dense_layers) : "";
+    lines.push_back(fmt::format(
+        "experts: {} of {}{} for each token, all of a layer on its rank, tokens spread evenly, one "
+        "grouped GEMM at the matmul rate; no expert parallelism (all-to-all), capacity limit or "
+        "router loss (assumed){}",
+        m.experts_per_token, m.experts, shared, dense));
+  }
+  if (m.latent()) {
+    lines.push_back(fmt::format(
+        "latent attention: keys and values of {} heads expanded from rank {} in training; rotary "
+        "positions not counted (assumed)",
+        m.heads, m.kv_lora_rank));
+  }
+  if (m.encoder) {
+    lines.push_back(
+        "encoder: output layer for every token, as Megatron-LM does; pooler and next-sentence loss "
+        "take no time (assumed)");
+  }
+  return lines;
 }
 
 }  // namespace
@@ -99,15 +135,17 @@ std::vector<std::string> stage_assumptions(const Model& model, const GpuProfile&
     lines.push_back(fmt::format("vocabulary: {} as given; Megatron-LM would pad it to {}",
                                 model.vocab, (model.vocab + 127) / 128 * 128));
   }
+  for (std::string& line : layer_assumptions(model)) lines.push_back(std::move(line));
   lines.push_back(
       fmt::format("activations: {} (arXiv 2205.05198, Table 2), fp32 logits on the last stage",
                   activation_text(model)));
   lines.push_back(
       "states: 18 bytes per parameter (16-bit weight, fp32 gradient, fp32 master, two Adam "
       "moments)");
-  lines.push_back(
-      fmt::format("workspace: {}; CUDA context, library buffers and fragmentation are not counted",
-                  layer_workspace_bytes(model, 1, {}) > 0 ? "one recomputed layer" : "0"));
+  lines.push_back(fmt::format(
+      "workspace: {}; CUDA context, library buffers and fragmentation are not counted",
+      layer_workspace_bytes(layer_model(model, model.layers), 1, {}) > 0 ? "one recomputed layer"
+                                                                         : "0"));
   return lines;
 }
 

@@ -3,41 +3,43 @@
 namespace stagesim {
 namespace {
 
-// Sizes of one micro-batch, in elements. Activations and weights take 2 bytes, dropout masks 1,
-// logits and gradients of weights 4.
+// Sizes of one micro-batch at the ends of the model, in elements on one GPU of a tensor split.
+// Activations and weights take 2 bytes, dropout masks 1, logits and gradients of weights 4.
 struct Sizes {
-  Sizes(const Model& m, int b)
+  Sizes(const Model& m, int b, TensorSplit split)
       : tokens(static_cast<double>(b) * m.seq),
         hidden(m.hidden),
-        kv(m.kv_width()),
-        ffn(m.ffn_width()),
+        vocab(1.0 * m.vocab / split.tensor),
         x(tokens * hidden),
-        scores(tokens * m.seq * m.heads),
-        core_flops(2 * tokens * m.seq * hidden),
-        logits(tokens * m.vocab),
-        embedding(static_cast<double>(m.vocab) * hidden),
-        mask(m.dropout ? 1 : 0) {}
+        own_x(split.sequence_parallel ? x / split.tensor : x),
+        logits(tokens * vocab),
+        embedding(vocab * hidden) {}
 
-  double tokens, hidden, kv, ffn;
-  double x;           // one activation, tokens x hidden
-  double scores;      // b a s^2
-  double core_flops;  // of one of the attention core's GEMMs, 2 b s^2 h
+  double tokens, hidden, vocab;
+  double x;      // one activation, tokens x hidden
+  double own_x;  // of norms, dropout and residuals
   double logits;
   double embedding;
-  double mask;  // bytes of dropout mask per element
 };
 
-// m rows: 2 bytes for each element of both inputs and the output. Input gradients have the same
-// size.
+}  // namespace
+
 Kernel gemm(double m, double n, double k) { return {2 * m * n * k, 2 * (m * k + k * n + m * n)}; }
 
-// The weight gradient reads both activations and adds to the fp32 gradient in place (4 + 4 bytes).
 Kernel weight_grad(double m, double n, double k) {
   return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n};
 }
 
-// One of the attention core's GEMMs on a score matrix of its own per head.
-Kernel batched(double flops, double bytes) { return {flops, bytes, KernelKind::kBatchedMatmul}; }
+Kernel stream(double bytes, KernelKind kind) { return {0, bytes, kind}; }
+
+void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
+
+void append_norm_backward(Kernels& kernels, double x) {
+  append(kernels, {stream(6 * x, KernelKind::kNormBackward),
+                   stream(4 * x, KernelKind::kNormBackward), stream(6 * x)});
+}
+
+namespace {
 
 // Of the output layer.
 Kernel output(Kernel gemm) {
@@ -45,147 +47,66 @@ Kernel output(Kernel gemm) {
   return gemm;
 }
 
-Kernel stream(double bytes, KernelKind kind = KernelKind::kPlain) { return {0, bytes, kind}; }
-
-void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
-
-// Backward of a layer norm and the residual branch beside it: dx reads dy and x; gamma and beta
-// (RMSNorm: gamma) read both again; the residual gradient is added to dx.
-void append_norm_backward(Kernels& kernels, const Sizes& z) {
-  append(kernels, {stream(6 * z.x, KernelKind::kNormBackward),
-                   stream(4 * z.x, KernelKind::kNormBackward), stream(6 * z.x)});
-}
-
 }  // namespace
 
-Kernels attention_core_forward_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  const double kv = z.tokens * z.kv;
-  if (model.flash) {  // reads Q, K, V, writes O; half of the scores under a causal mask
-    return {{2 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (2 * z.x + 2 * kv),
-             KernelKind::kFlashForward}};
-  }
-  const Kernel gemm = batched(z.core_flops, 2 * (z.x + kv + z.scores));
-  Kernels kernels = {gemm,                                         // Q K^T
-                     stream(4 * z.scores, KernelKind::kSoftmax)};  // scale, mask and softmax in one
-  if (model.dropout) {                                             // reads, writes, and the mask
-    kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
-  }
-  kernels.push_back(gemm);  // probabilities x V
+Kernels embedding_forward_kernels(const Model& model, int b, TensorSplit split) {
+  const Sizes z(model, b, split);
+  Kernels kernels = {stream(4 * z.x)};                                    // gathers rows
+  if (model.position_rows() > 0) kernels.push_back(stream(6 * z.own_x));  // adds the positions
+  if (model.encoder)                                                      // segments; norm
+    append(kernels, {stream(6 * z.own_x), stream(4 * z.own_x, KernelKind::kNorm)});
+  if (model.dropout) kernels.push_back(stream(5 * z.own_x, KernelKind::kDropout));
   return kernels;
 }
 
-Kernels layer_forward_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  const double up = model.gated ? 2 * z.ffn : z.ffn;  // gate and up projection in one GEMM
-  const double qkv = z.hidden + 2 * z.kv;
-  const Kernel norm = stream(4 * z.x, KernelKind::kNorm);
-  // Bias, dropout and residual in one: two reads, one write, the mask.
-  const Kernel residual =
-      stream((6 + z.mask) * z.x, model.dropout ? KernelKind::kDropout : KernelKind::kPlain);
-  Kernels kernels = {norm, gemm(z.tokens, qkv, z.hidden)};
-  if (!model.gated) kernels.push_back(stream(4 * z.tokens * qkv));  // its bias, not fused
-  append(kernels, attention_core_forward_kernels(model, b));
-  if (!model.flash) kernels.push_back(stream(4 * z.x, KernelKind::kTranspose));  // heads into rows
-  append(kernels, {gemm(z.tokens, z.hidden, z.hidden), residual, norm, gemm(z.tokens, up, z.hidden),
-                   stream(2 * z.tokens * (up + z.ffn)),  // GELU or SwiGLU
-                   gemm(z.tokens, z.hidden, z.ffn), residual});
-  return kernels;
-}
-
-Kernels layer_input_grad_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  const double kv = z.tokens * z.kv, qkv = z.x + 2 * kv;
-  const double up = model.gated ? 2 * z.ffn : z.ffn;
+Kernels embedding_backward_kernels(const Model& model, int b, TensorSplit split) {
+  const Sizes z(model, b, split);
   Kernels kernels;
-  const auto bias = [&](double elements) {  // its gradient: a sum over the tokens
-    if (!model.gated) kernels.push_back(stream(2 * elements, KernelKind::kColumnSum));
-  };
-  const auto dropout = [&] {  // reads dy and mask, writes
-    if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
-    bias(z.x);
-  };
-  dropout();
-  kernels.push_back(gemm(z.tokens, z.hidden, z.ffn));
-  kernels.push_back(stream(2 * z.tokens * (z.ffn + 2 * up)));  // reads dy and x, writes dx
-  bias(z.tokens * up);
-  kernels.push_back(gemm(z.tokens, up, z.hidden));
-  append_norm_backward(kernels, z);
-  dropout();
-  kernels.push_back(gemm(z.tokens, z.hidden, z.hidden));
-  if (model.flash) {
-    // Row sums of dO x O; then five GEMMs instead of two, because the scores are computed again:
-    // reads Q, O, dO, K, V, writes dQ, dK, dV.
-    kernels.push_back(stream(4 * z.x));
-    kernels.push_back({5 * z.core_flops * (model.causal ? 0.5 : 1), 2 * (4 * z.x + 4 * kv),
-                       KernelKind::kFlashBackward});
-  } else {
-    const Kernel gemm = batched(z.core_flops, 2 * (z.x + kv + z.scores));
-    kernels.push_back(stream(4 * z.x, KernelKind::kTranspose));  // rows into heads
-    append(kernels, {gemm, gemm});                               // d probabilities, dV
-    if (model.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
-    kernels.push_back(stream(6 * z.scores, KernelKind::kSoftmaxBackward));  // reads dy and y
-    append(kernels, {gemm, gemm});                                          // dQ, dK
+  if (model.dropout) kernels.push_back(stream(5 * z.own_x, KernelKind::kDropout));
+  if (model.encoder) {
+    append_norm_backward(kernels, z.own_x);
+    kernels.push_back(stream(2 * z.own_x, KernelKind::kColumnSum));  // segments
   }
-  kernels.push_back(stream(4 * qkv, KernelKind::kTranspose));  // dQ, dK, dV side by side
-  bias(qkv);
-  kernels.push_back(gemm(z.tokens, z.hidden + 2 * z.kv, z.hidden));
-  append_norm_backward(kernels, z);
-  return kernels;
-}
-
-Kernels layer_weight_grad_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  const double up = model.gated ? 2 * z.ffn : z.ffn;
-  return {weight_grad(z.tokens, z.hidden + 2 * z.kv, z.hidden),
-          weight_grad(z.tokens, z.hidden, z.hidden), weight_grad(z.tokens, up, z.hidden),
-          weight_grad(z.tokens, z.hidden, z.ffn)};
-}
-
-Kernels embedding_forward_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  Kernels kernels = {stream(4 * z.x)};                   // gathers rows
-  if (!model.gated) kernels.push_back(stream(6 * z.x));  // adds the positions
-  if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
-  return kernels;
-}
-
-Kernels embedding_backward_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  Kernels kernels;
-  if (model.dropout) kernels.push_back(stream(5 * z.x, KernelKind::kDropout));
   // Autograd clears a 16-bit gradient of the whole table, scatters into it (reads dy, reads and
   // writes a row) and adds it to the fp32 gradient.
   append(kernels, {stream(2 * z.embedding), stream(6 * z.x), stream(10 * z.embedding)});
-  if (!model.gated) {  // positions: a sum over the sequences
-    kernels.push_back(stream(2 * z.x, KernelKind::kColumnSum));
-  }
+  if (model.position_rows() > 0)  // a sum over the sequences
+    kernels.push_back(stream(2 * z.own_x, KernelKind::kColumnSum));
   return kernels;
 }
 
-Kernels head_forward_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  return {stream(4 * z.x, KernelKind::kNorm),
-          output(gemm(z.tokens, model.vocab, z.hidden)),
+Kernels head_forward_kernels(const Model& model, int b, TensorSplit split) {
+  const Sizes z(model, b, split);
+  Kernels kernels;
+  if (model.encoder)  // the masked-word transform and its GELU
+    kernels = {gemm(z.tokens, z.hidden, z.hidden), stream(4 * z.x)};
+  append(kernels,
+         {stream(4 * z.own_x, KernelKind::kNorm), output(gemm(z.tokens, z.vocab, z.hidden)),
           stream(6 * z.logits, KernelKind::kWiden),  // to fp32
           stream(4 * z.logits),                      // maximum
           stream(8 * z.logits),                      // minus maximum
           stream(8 * z.logits),                      // exp
           stream(4 * z.logits),                      // sum
-          stream(8 * z.logits)};                     // divided by the sum, kept for the backward
+          stream(8 * z.logits)});                    // divided by the sum, kept for the backward
+  return kernels;
 }
 
-Kernels head_input_grad_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  return {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
-          stream(6 * z.logits),  // to 16 bits
-          output(gemm(z.tokens, model.vocab, z.hidden)), stream(6 * z.x, KernelKind::kNormBackward),
-          stream(4 * z.x, KernelKind::kNormBackward)};
+Kernels head_input_grad_kernels(const Model& model, int b, TensorSplit split) {
+  const Sizes z(model, b, split);
+  Kernels kernels = {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
+                     stream(6 * z.logits),  // to 16 bits
+                     output(gemm(z.tokens, z.vocab, z.hidden)),
+                     stream(6 * z.own_x, KernelKind::kNormBackward),
+                     stream(4 * z.own_x, KernelKind::kNormBackward)};
+  if (model.encoder) append(kernels, {stream(6 * z.x), gemm(z.tokens, z.hidden, z.hidden)});
+  return kernels;
 }
 
-Kernels head_weight_grad_kernels(const Model& model, int b) {
-  const Sizes z(model, b);
-  return {output(weight_grad(z.tokens, model.vocab, z.hidden))};
+Kernels head_weight_grad_kernels(const Model& model, int b, TensorSplit split) {
+  const Sizes z(model, b, split);
+  Kernels kernels = {output(weight_grad(z.tokens, z.vocab, z.hidden))};
+  if (model.encoder) kernels.push_back(weight_grad(z.tokens, z.hidden, z.hidden));
+  return kernels;
 }
 
 }  // namespace stagesim

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hwmodels/arithmetic.hpp"
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/error.hpp"
@@ -40,10 +42,17 @@ std::vector<int> balanced_layers(int layers, int stages, double first_extra, dou
 std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
                                  int microbatch, double launch_us) {
   if (stages == 1) return {model.layers};
+  if (dense_layers_among(model, 0, model.layers) % model.layers != 0) {
+    throw InputError(
+        fmt::format("partition.layers: \"balanced\" needs layers that are alike, but the first {} "
+                    "of {} are dense ones; give the layers per stage as a list that sums to {}",
+                    model.dense_layers, model.name, model.layers));
+  }
   // Three stages of one layer tell what a layer, the embedding and the head take; stage times are
   // affine in the number of layers.
   Model probe = model;
   probe.layers = 3;
+  probe.dense_layers = std::min(model.dense_layers, 3);
   const StageEstimate estimate = transformer_stages(probe, gpu, {{1, 1, 1}, microbatch}, launch_us);
   const auto time = [&](std::size_t stage) {
     return static_cast<double>(

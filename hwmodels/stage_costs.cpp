@@ -104,9 +104,32 @@ void check_plan(const Model& model, const StagePlan& plan) {
   problems.throw_if_any();
 }
 
+// A stage's layers: the dense ones before the experts begin, and the rest.
+struct LayerMix {
+  LayerMix(const Model& model, const StagePlan& plan, std::size_t stage)
+      : dense_model(layer_model(model, 0)), rest_model(layer_model(model, model.dense_layers)) {
+    const auto at = plan.layers.begin() + static_cast<std::ptrdiff_t>(stage);
+    dense = dense_layers_among(model, std::accumulate(plan.layers.begin(), at, 0), *at);
+    rest = *at - dense;
+  }
+  template <typename Of>
+  auto sum(Of of) const {
+    return of(dense_model) * dense + of(rest_model) * rest;
+  }
+  template <typename Of>
+  double largest(Of of) const {
+    return std::max(dense > 0 ? of(dense_model) : 0.0, rest > 0 ? of(rest_model) : 0.0);
+  }
+
+  Model dense_model, rest_model;
+  int dense = 0, rest = 0;
+};
+
 std::int64_t stage_parameters(const Model& model, const StagePlan& plan, std::size_t stage) {
   const bool first = stage == 0, last = stage + 1 == plan.layers.size();
-  std::int64_t count = plan.layers[stage] * layer_parameters(model);
+  const LayerMix mix(model, plan, stage);
+  std::int64_t count =
+      mix.dense * layer_parameters(mix.dense_model) + mix.rest * layer_parameters(mix.rest_model);
   if (first) count += embedding_parameters(model);
   if (last) count += final_norm_parameters(model);
   if (last && !(first && model.tied)) count += head_parameters(model);
@@ -119,15 +142,18 @@ StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t st
   const int b = plan.microbatch;
   const TensorSplit split;
   const StateBytesPerParameter state;
-  double kept = plan.layers[stage] * layer_activation_bytes(model, b, split);
-  double after_i = plan.layers[stage] * layer_activation_after_i_bytes(model, b, split);
+  const LayerMix mix(model, plan, stage);
+  double kept = mix.sum([&](const Model& m) { return layer_activation_bytes(m, b, split); });
+  double after_i =
+      mix.sum([&](const Model& m) { return layer_activation_after_i_bytes(m, b, split); });
   if (first) kept += embedding_activation_bytes(model, b, split);
   if (last) {
     kept += head_activation_bytes(model, b, split);
     after_i += head_activation_after_i_bytes(model, b, split);
   }
   const double message = last ? 0 : 2.0 * b * model.seq * model.hidden;
-  const double workspace = plan.layers[stage] == 0 ? 0 : layer_workspace_bytes(model, b, split);
+  const double workspace =
+      mix.largest([&](const Model& m) { return layer_workspace_bytes(m, b, split); });
   return {.activation = std::llround(kept),
           .activation_after_i = std::llround(after_i),
           .message = std::llround(message),
@@ -144,7 +170,8 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
   check_plan(model, plan);
   const int b = plan.microbatch;
   const Rates rates{gpu};
-  const OpWork layer = layer_work(model, b, rates);
+  const OpWork dense_layer = layer_work(layer_model(model, 0), b, rates);
+  const OpWork layer = layer_work(layer_model(model, model.dense_layers), b, rates);
   const OpWork embedding{rates.work(embedding_forward_kernels(model, b)),
                          rates.work(embedding_backward_kernels(model, b)),
                          {}};
@@ -155,7 +182,8 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
   StageEstimate estimate;
   std::vector<std::size_t> host_bound;
   for (std::size_t s = 0; s < plan.layers.size(); ++s) {
-    OpWork stage = layer * plan.layers[s];
+    const LayerMix mix(model, plan, s);
+    OpWork stage = dense_layer * mix.dense + layer * mix.rest;
     if (s == 0) stage = stage + embedding;
     if (s + 1 == plan.layers.size()) stage = stage + head;
     const Work backward = stage.input_grad + stage.weight_grad;
@@ -169,8 +197,7 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
     estimate.bytes.push_back(stage_bytes(model, plan, s, estimate.parameters.back()));
   }
   estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
-  estimate.flops_per_microbatch =
-      3 * (model.layers * layer_forward_flops(model, b) + head_forward_flops(model, b));
+  estimate.flops_per_microbatch = 3 * model_forward_flops(model, b);
   estimate.assumptions = stage_assumptions(model, gpu, launch_us);
   if (!host_bound.empty()) {
     estimate.assumptions.push_back(

@@ -49,7 +49,7 @@ ScheduleSpec parse_schedule_spec(std::string_view text) {
 Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins,
                        const Origins& options) {
   Problems problems;
-  const JsonSource source{file, origins, &problems, options};
+  JsonSource source{file, origins, &problems, options};
   if (!json.is_object())
     throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
   Scenario s;
@@ -59,6 +59,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
       partition != s.json.end() && partition->is_string()) {
     *partition = Json{{"layers", *partition}};
   }
+  const ModelImport import = import_model(s.json, file, source.origins, problems);
   JsonFields top(s.json, source, "");
   s.name = top.string("name", "unnamed");
   top.string("summary", "");
@@ -86,7 +87,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
     read_stage_times(model, partition, overheads, s);
     model.finish();  // read_model finishes a transformer's fields
   } else if (top.has("model")) {
-    read_transformer(model, partition, overheads, s);
+    read_transformer(model, partition, overheads, import, s);
   }
   read_links(cluster, s);
   problems.throw_if_any();

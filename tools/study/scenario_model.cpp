@@ -73,6 +73,27 @@ void add_recompute(JsonFields& model, Scenario& s) {
                   s.has_bytes ? " of stage_bytes (its message when not given)" : ""));
 }
 
+// With what the file leaves open and the scenario must say as problems of their own.
+std::optional<Model> base_of(JsonFields& fields, const ModelImport& import) {
+  std::optional<Model> base = import.base;
+  if (base && base->seq == 0 && !fields.has("seq")) {
+    fields.problem("seq",
+                   "missing: {} does not say how long the training sequences are{}; give their "
+                   "tokens",
+                   import.from,
+                   import.longest == 0
+                       ? ""
+                       : fmt::format(" (its {} positions are the longest input)", import.longest));
+    base->seq = 1;
+  }
+  if (base && base->vocab == 0 && !fields.has("vocab")) {
+    fields.problem("vocab", "missing: {} does not say it (--vocab-size), only the tokenizer knows",
+                   import.from);
+    base->vocab = 1;
+  }
+  return base;
+}
+
 }  // namespace
 
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads,
@@ -144,8 +165,14 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
 }
 
 void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& overheads,
-                      Scenario& s) {
-  s.model = read_model(fields);
+                      const ModelImport& import, Scenario& s) {
+  s.model = read_model(fields, base_of(fields, import));
+  for (const std::string& note : import.notes)
+    s.assumptions.push_back(fmt::format("{}: {}", import.from, note));
+  if (import.longest > 0 && s.model->seq > import.longest) {
+    s.assumptions.push_back(fmt::format("{}: made for {} tokens at most, model.seq is {}",
+                                        import.from, import.longest, s.model->seq));
+  }
   StageSource& source = s.source;
   source.launch_us = overheads.number("launch_us", 0, 1e6, s.gpu ? s.gpu->launch_us.value : 0);
   if (s.gpu == nullptr && fields.source().problems->empty()) {

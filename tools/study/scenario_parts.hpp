@@ -4,6 +4,19 @@
 
 namespace stagesim {
 
+// What model.hf_config or model.megatron_args says.
+struct ModelImport {
+  std::string key, from;        // which of the two, and which file; empty: neither is given
+  std::optional<Model> base{};  // sizes that it does not say are 0
+  int longest = 0;              // tokens the model has positions for; 0: not said
+  std::vector<std::string> notes{};
+};
+
+// Reads that file, relative to the scenario's, and fills in what the scenario leaves open, with
+// where it came from in `origins`. Throws InputError with all that is wrong with the file.
+ModelImport import_model(Json& scenario, const std::string& file, Origins& origins,
+                         Problems& problems);
+
 // The sections of a scenario, one function each; problems go to the fields' source.
 void read_cluster(JsonFields& cluster, Scenario& s);
 // Settles ranks and data: GPUs / (pipeline x tensor) copies unless parallel.data says otherwise.
@@ -14,7 +27,8 @@ void read_batch(JsonFields& batch, Scenario& s);
 void read_schedule_field(JsonFields& top, Scenario& s);
 void read_run(JsonFields& top, Scenario& s);  // "run" and "comm"
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads, Scenario& s);
-void read_transformer(JsonFields& model, JsonFields& partition, JsonFields& overheads, Scenario& s);
+void read_transformer(JsonFields& model, JsonFields& partition, JsonFields& overheads,
+                      const ModelImport& import, Scenario& s);
 void read_links(JsonFields& cluster, Scenario& s);
 
 }  // namespace stagesim
