@@ -1,5 +1,7 @@
 #include "hwmodels/arithmetic.hpp"
 
+#include <algorithm>
+
 #include "sim/base/error.hpp"
 
 namespace stagesim {
@@ -43,6 +45,24 @@ std::int64_t layer_parameters(const Model& model, std::int64_t experts) {
   const std::int64_t width = model.expert_width(), shared = model.shared_experts * width;
   return count + h * model.experts + experts * mlp_parameters(model, width) +
          (shared > 0 ? mlp_parameters(model, shared) : 0);
+}
+
+std::int64_t rounded_up(std::int64_t count, std::int64_t by) { return (count + by - 1) / by; }
+
+// Of a layer, those that every GPU of a tensor split holds: norms, biases added after the sum over
+// the GPUs, the router, projections to a latent.
+std::int64_t whole_parameters(const Model& model) {
+  const std::int64_t h = model.hidden, experts = model.experts;
+  std::int64_t count = 2 * (model.has_rms_norm() ? 1 : 2) * h + h * experts;
+  if (model.has_biases())
+    count += h + h * (experts + (experts == 0 || model.shared_experts > 0 ? 1 : 0));
+  if (model.latent()) {
+    const std::int64_t rank = model.kv_lora_rank, q_rank = model.q_lora_rank;
+    count += h * (rank + model.qk_rope_head_dim) + rank + h * q_rank + q_rank;
+  } else if (model.qk_norm) {
+    count += 2 * model.head_width();
+  }
+  return count;
 }
 
 std::int64_t all_parameters(const Model& model, std::int64_t experts) {
@@ -108,19 +128,25 @@ double head_input_bytes(const Model& model, int b, const TensorSplit& split) {
 
 }  // namespace
 
-std::int64_t layer_parameters(const Model& model) {
+std::int64_t layer_parameters(const Model& model, const TensorSplit& split) {
   check_uniform(model);
-  return layer_parameters(model, std::int64_t{model.experts});
+  const std::int64_t all = layer_parameters(model, std::int64_t{model.experts});
+  if (split.tensor == 1) return all;
+  const std::int64_t whole = whole_parameters(model);
+  const std::int64_t keys = model.latent() ? 0 : 2 * std::int64_t{model.hidden} * model.kv_width();
+  return whole + rounded_up(all - whole - keys, split.tensor) +
+         rounded_up(keys,
+                    std::min(split.tensor, model.kv_heads == 0 ? model.heads : model.kv_heads));
 }
 
-std::int64_t embedding_parameters(const Model& model) {
+std::int64_t embedding_parameters(const Model& model, const TensorSplit& split) {
   const std::int64_t h = model.hidden;
-  const std::int64_t rows = std::int64_t{model.vocab} + model.position_rows();
-  return rows * h + (model.encoder ? 2 * h + 2 * h : 0);  // two segments; a norm
+  return rounded_up(head_parameters(model), split.tensor) + model.position_rows() * h +
+         (model.encoder ? 2 * h + 2 * h : 0);  // two segments; a norm
 }
 
-std::int64_t head_parameters(const Model& model) {
-  return static_cast<std::int64_t>(model.vocab) * model.hidden;
+std::int64_t head_parameters(const Model& model, const TensorSplit& split) {
+  return rounded_up(static_cast<std::int64_t>(model.vocab) * model.hidden, split.tensor);
 }
 
 std::int64_t final_norm_parameters(const Model& model) {

@@ -15,10 +15,12 @@ struct TensorSplit {
 // Exact counts, no hardware in them. b is the micro-batch in sequences. What counts one layer needs
 // a model whose layers are alike; of one whose first layers are dense, take layer_model().
 
-std::int64_t layer_parameters(const Model& model);  // 12 h^2 + 13 h for a plain GPT layer
-std::int64_t embedding_parameters(
-    const Model& model);                           // tokens and positions; BERT: norm, segments
-std::int64_t head_parameters(const Model& model);  // V h, the last stage's own copy where p > 1
+// Parameters on one GPU of a tensor split. A plain GPT layer has 12 h^2 + 13 h.
+std::int64_t layer_parameters(const Model& model, const TensorSplit& split = {});
+// Tokens and positions; BERT: norm, segments.
+std::int64_t embedding_parameters(const Model& model, const TensorSplit& split = {});
+// V h, the last stage's own copy where p > 1.
+std::int64_t head_parameters(const Model& model, const TensorSplit& split = {});
 // 2 h; BERT: pooler, next-sentence classifier, masked-word transform and the output's bias.
 std::int64_t final_norm_parameters(const Model& model);
 

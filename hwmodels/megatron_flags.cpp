@@ -24,6 +24,8 @@ constexpr std::string_view kRead[] = {"num-layers",
                                       "micro-batch-size",
                                       "global-batch-size",
                                       "tensor-model-parallel-size",
+                                      "sequence-parallel",
+                                      "no-async-tensor-model-parallel-allreduce",
                                       "pipeline-model-parallel-size",
                                       "num-layers-per-virtual-pipeline-stage",
                                       "num-virtual-stages-per-pipeline-rank",
@@ -126,8 +128,7 @@ constexpr Said kNoted[] = {
 };
 
 // Data, logging, checkpoints, learning rate, process set-up: no say in costs or schedule.
-constexpr std::string_view kIgnored[] = {"sequence-parallel",
-                                         "lr",
+constexpr std::string_view kIgnored[] = {"lr",
                                          "min-lr",
                                          "train-iters",
                                          "train-samples",

@@ -205,6 +205,10 @@ void read_megatron_parallel(MegatronArguments& args, MegatronLaunch& launch) {
   add_default(launch, args, "parallel.pipeline", pipeline, "pipeline-model-parallel-size");
   if (const auto tensor = args.integer("tensor-model-parallel-size", 1, 1024))
     add_default(launch, args, "parallel.tensor", *tensor, "tensor-model-parallel-size");
+  if (args.on("sequence-parallel"))
+    add_default(launch, args, "parallel.sequence_parallel", true, "sequence-parallel");
+  const char* apart = "no-async-tensor-model-parallel-allreduce";
+  if (args.on(apart)) add_default(launch, args, "parallel.tensor_overlap", false, apart);
   int virtual_stages = 1;
   const char* by_layers = "num-layers-per-virtual-pipeline-stage";
   const char* by_stages = "num-virtual-stages-per-pipeline-rank";

@@ -40,7 +40,7 @@ std::vector<int> balanced_layers(int layers, int stages, double first_extra, dou
 }
 
 std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
-                                 int microbatch, double launch_us) {
+                                 const StagePlan& plan, double launch_us) {
   if (stages == 1) return {model.layers};
   if (dense_layers_among(model, 0, model.layers) % model.layers != 0) {
     throw InputError(
@@ -53,7 +53,9 @@ std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int 
   Model probe = model;
   probe.layers = 3;
   probe.dense_layers = std::min(model.dense_layers, 3);
-  const StageEstimate estimate = transformer_stages(probe, gpu, {{1, 1, 1}, microbatch}, launch_us);
+  StagePlan three = plan;
+  three.layers = {1, 1, 1};
+  const StageEstimate estimate = transformer_stages(probe, gpu, three, launch_us);
   const auto time = [&](std::size_t stage) {
     return static_cast<double>(
         (estimate.costs[stage].forward + estimate.costs[stage].backward).count());

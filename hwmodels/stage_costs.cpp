@@ -8,7 +8,9 @@
 
 #include "hwmodels/arithmetic.hpp"
 #include "hwmodels/assumptions.hpp"
+#include "hwmodels/collectives.hpp"
 #include "hwmodels/kernels.hpp"
+#include "hwmodels/tensor_traffic.hpp"
 #include "sim/base/error.hpp"
 
 namespace stagesim {
@@ -40,27 +42,44 @@ struct Rates {
 
 struct OpWork {
   Work forward, input_grad, weight_grad;
+  double overlap_us = 0;  // of input and weight gradient in a backward that is not split
 
+  Work backward() const {
+    Work both = input_grad + weight_grad;
+    both.gpu_us -= overlap_us;
+    return both;
+  }
   OpWork operator+(const OpWork& other) const {
-    return {forward + other.forward, input_grad + other.input_grad,
-            weight_grad + other.weight_grad};
+    return {forward + other.forward, input_grad + other.input_grad, weight_grad + other.weight_grad,
+            overlap_us + other.overlap_us};
   }
   OpWork operator*(double times) const {
-    return {forward * times, input_grad * times, weight_grad * times};
+    return {forward * times, input_grad * times, weight_grad * times, overlap_us * times};
   }
 };
 
-OpWork layer_work(const Model& model, int b, const Rates& rates) {
-  OpWork layer{rates.work(layer_forward_kernels(model, b)),
-               rates.work(layer_input_grad_kernels(model, b)),
-               rates.work(layer_weight_grad_kernels(model, b))};
+Work operator+(const Work& work, const Traffic& traffic) {
+  return {work.gpu_us + traffic.us, work.kernels + traffic.collectives};
+}
+
+OpWork layer_work(const Model& model, const StagePlan& plan, const Rates& rates) {
+  const int b = plan.microbatch;
+  TensorTraffic traffic;
+  if (plan.split.tensor > 1) traffic = layer_traffic(model, b, plan.split, *plan.tensor_link);
+  OpWork layer{rates.work(layer_forward_kernels(model, b, plan.split)) + traffic.forward,
+               rates.work(layer_input_grad_kernels(model, b, plan.split)) + traffic.input_grad,
+               rates.work(layer_weight_grad_kernels(model, b, plan.split))};
+  // The layers whose columns are split have about half of the weight gradients' time.
+  if (plan.tensor_overlap)
+    layer.overlap_us = std::min(traffic.beside_weight_grad_us, layer.weight_grad.gpu_us / 2);
   // Recompute comes before the input gradient; W then finds what it needs.
   switch (model.recompute) {
     case Recompute::kNone:
       break;
     case Recompute::kSelective:  // flash attention's backward computes its scores again anyway
       if (!model.flash) {
-        layer.input_grad = layer.input_grad + rates.work(attention_core_forward_kernels(model, b));
+        layer.input_grad =
+            layer.input_grad + rates.work(attention_core_forward_kernels(model, b, plan.split));
       }
       break;
     case Recompute::kFull:
@@ -88,8 +107,31 @@ struct OpClock {
   bool host_bound(const Work& work) const { return work.kernels * launch_us > work.gpu_us; }
 };
 
+// The embedding, on the first stage. Its gradient goes with the input gradient.
+OpWork embedding_work(const Model& model, const StagePlan& plan, const Rates& rates) {
+  const int b = plan.microbatch;
+  TensorTraffic traffic;
+  if (plan.split.tensor > 1) traffic = embedding_traffic(model, b, plan.split, *plan.tensor_link);
+  return {rates.work(embedding_forward_kernels(model, b, plan.split)) + traffic.forward,
+          rates.work(embedding_backward_kernels(model, b, plan.split)) + traffic.input_grad,
+          {}};
+}
+
+OpWork head_work(const Model& model, const StagePlan& plan, const Rates& rates) {
+  const int b = plan.microbatch;
+  TensorTraffic traffic;
+  if (plan.split.tensor > 1) traffic = head_traffic(model, b, plan.split, *plan.tensor_link);
+  OpWork head{rates.work(head_forward_kernels(model, b, plan.split)) + traffic.forward,
+              rates.work(head_input_grad_kernels(model, b, plan.split)) + traffic.input_grad,
+              rates.work(head_weight_grad_kernels(model, b, plan.split))};
+  if (plan.tensor_overlap)
+    head.overlap_us = std::min(traffic.beside_weight_grad_us, head.weight_grad.gpu_us);
+  return head;
+}
+
 void check_plan(const Model& model, const StagePlan& plan) {
   STAGESIM_CHECK(!plan.layers.empty() && plan.microbatch >= 1);
+  STAGESIM_CHECK(plan.split.tensor == 1 || plan.tensor_link != nullptr);
   Problems problems;
   std::int64_t sum = 0;
   for (std::size_t s = 0; s < plan.layers.size(); ++s) {
@@ -128,11 +170,11 @@ struct LayerMix {
 std::int64_t stage_parameters(const Model& model, const StagePlan& plan, std::size_t stage) {
   const bool first = stage == 0, last = stage + 1 == plan.layers.size();
   const LayerMix mix(model, plan, stage);
-  std::int64_t count =
-      mix.dense * layer_parameters(mix.dense_model) + mix.rest * layer_parameters(mix.rest_model);
-  if (first) count += embedding_parameters(model);
+  std::int64_t count = mix.dense * layer_parameters(mix.dense_model, plan.split) +
+                       mix.rest * layer_parameters(mix.rest_model, plan.split);
+  if (first) count += embedding_parameters(model, plan.split);
   if (last) count += final_norm_parameters(model);
-  if (last && !(first && model.tied)) count += head_parameters(model);
+  if (last && !(first && model.tied)) count += head_parameters(model, plan.split);
   return count;
 }
 
@@ -140,7 +182,7 @@ StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t st
                        std::int64_t parameters) {
   const bool first = stage == 0, last = stage + 1 == plan.layers.size();
   const int b = plan.microbatch;
-  const TensorSplit split;
+  const TensorSplit& split = plan.split;
   const StateBytesPerParameter state;
   const LayerMix mix(model, plan, stage);
   double kept = mix.sum([&](const Model& m) { return layer_activation_bytes(m, b, split); });
@@ -151,7 +193,9 @@ StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t st
     kept += head_activation_bytes(model, b, split);
     after_i += head_activation_after_i_bytes(model, b, split);
   }
-  const double message = last ? 0 : 2.0 * b * model.seq * model.hidden;
+  // Every GPU of a stage sends to its counterpart what it holds of the activation.
+  const double message =
+      last ? 0 : 2.0 * b * model.seq * model.hidden / (split.sequence_parallel ? split.tensor : 1);
   const double workspace =
       mix.largest([&](const Model& m) { return layer_workspace_bytes(m, b, split); });
   return {.activation = std::llround(kept),
@@ -163,6 +207,19 @@ StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t st
           .workspace = std::llround(workspace)};
 }
 
+std::string tensor_text(const StagePlan& plan) {
+  const bool sequence = plan.split.sequence_parallel;
+  return fmt::format(
+      "tensor split: {} GPUs per stage; {} of each layer forward and backward; sums of gradients "
+      "{} in an unsplit backward{}; {}",
+      plan.split.tensor, sequence ? "2 all-gathers and 2 reduce-scatters" : "2 all-reduces",
+      plan.tensor_overlap ? "beside weight gradients" : "beside nothing",
+      sequence ? ", the weight gradients' own all-gathers hidden (assumed)" : "",
+      collective_text(*plan.tensor_link,
+                      sequence ? CollectiveKind::kAllGather : CollectiveKind::kAllReduce,
+                      plan.split.tensor));
+}
+
 }  // namespace
 
 StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, const StagePlan& plan,
@@ -170,23 +227,20 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
   check_plan(model, plan);
   const int b = plan.microbatch;
   const Rates rates{gpu};
-  const OpWork dense_layer = layer_work(layer_model(model, 0), b, rates);
-  const OpWork layer = layer_work(layer_model(model, model.dense_layers), b, rates);
-  const OpWork embedding{rates.work(embedding_forward_kernels(model, b)),
-                         rates.work(embedding_backward_kernels(model, b)),
-                         {}};
-  const OpWork head{rates.work(head_forward_kernels(model, b)),
-                    rates.work(head_input_grad_kernels(model, b)),
-                    rates.work(head_weight_grad_kernels(model, b))};
+  const OpWork dense_layer = layer_work(layer_model(model, 0), plan, rates);
+  const OpWork layer = layer_work(layer_model(model, model.dense_layers), plan, rates);
+  const OpWork embedding = embedding_work(model, plan, rates);
+  const OpWork head = head_work(model, plan, rates);
 
   StageEstimate estimate;
+  estimate.tensor = plan.split.tensor;
   std::vector<std::size_t> host_bound;
   for (std::size_t s = 0; s < plan.layers.size(); ++s) {
     const LayerMix mix(model, plan, s);
     OpWork stage = dense_layer * mix.dense + layer * mix.rest;
     if (s == 0) stage = stage + embedding;
     if (s + 1 == plan.layers.size()) stage = stage + head;
-    const Work backward = stage.input_grad + stage.weight_grad;
+    const Work backward = stage.backward();
     const OpClock clock{launch_us, s};
     estimate.costs.push_back({.forward = clock.time("forward", stage.forward),
                               .backward = clock.time("backward", backward),
@@ -197,8 +251,9 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
     estimate.bytes.push_back(stage_bytes(model, plan, s, estimate.parameters.back()));
   }
   estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
-  estimate.flops_per_microbatch = 3 * model_forward_flops(model, b);
+  estimate.flops_per_microbatch = 3 * model_forward_flops(model, b) / plan.split.tensor;
   estimate.assumptions = stage_assumptions(model, gpu, launch_us);
+  if (plan.split.tensor > 1) estimate.assumptions.push_back(tensor_text(plan));
   if (!host_bound.empty()) {
     estimate.assumptions.push_back(
         fmt::format("host-bound: forward or backward of stage {} waits for the host",

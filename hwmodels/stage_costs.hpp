@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "hwmodels/arithmetic.hpp"
 #include "hwmodels/model.hpp"
 #include "hwmodels/profile.hpp"
 #include "sim/costs.hpp"
@@ -14,20 +15,28 @@ namespace stagesim {
 struct StagePlan {
   std::vector<int> layers;  // per stage; the embedding is on the first stage, the head on the last
   int microbatch = 1;       // sequences
+  TensorSplit split = {};   // of every stage over GPUs joined by tensor_link
+  const LinkProfile* tensor_link = nullptr;
+  // In a backward that is not split, sums of input gradients run beside weight gradients
+  // (Megatron-LM since 2.6, unless --no-async-tensor-model-parallel-allreduce).
+  bool tensor_overlap = true;
 };
 
 struct StageEstimate {
   std::vector<StageCosts> costs;  // forward, backward, input_grad, weight_grad; updates still zero
   std::vector<StageBytes> bytes;
-  std::vector<std::int64_t> parameters;  // per stage
+  std::vector<std::int64_t> parameters;  // per stage, of one GPU
+  int tensor = 1;                        // GPUs per stage
   double tokens_per_microbatch = 0;
-  double flops_per_microbatch = 0;       // model FLOPs, 3 x forward (recompute not counted)
+  // Model FLOPs, 3 x forward (recompute not counted), of one GPU of each stage.
+  double flops_per_microbatch = 0;
   std::vector<std::string> assumptions;  // one line each, with where the number comes from
 };
 
 // Time of each stage as a list of kernels, max(flops / matmul rate, bytes / memory rate) + constant
-// each, or the host's time to issue them if that is longer. Throws InputError for layer lists that
-// do not add up to the model's layers.
+// each, and the collectives of a tensor split, one after the other; or the host's time to issue
+// them if that is longer. Times and bytes are those of one GPU. Throws InputError for layer lists
+// that do not add up to the model's layers.
 StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, const StagePlan& plan,
                                  double launch_us);
 
@@ -47,8 +56,9 @@ LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& sta
 std::vector<int> even_layers(int layers, int stages);
 // Minimises the slowest stage's forward + backward time, with the embedding and the head as they
 // cost.
+// plan.layers is not read.
 std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
-                                 int microbatch, double launch_us);
+                                 const StagePlan& plan, double launch_us);
 // The same with the work beside the layers said in units of one layer.
 std::vector<int> balanced_layers(int layers, int stages, double first_extra, double last_extra);
 

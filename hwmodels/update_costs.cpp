@@ -42,7 +42,7 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   const std::size_t last = estimate.costs.size() - 1;
   // Both ends hold the tied embedding and add up their gradients.
   const bool tied = model.tied && last > 0;
-  const double embedding = 4.0 * model.vocab * model.hidden;
+  const double embedding = 4.0 * model.vocab * model.hidden / estimate.tensor;
   for (std::size_t s = 0; s < estimate.costs.size(); ++s) {
     const auto gradients = static_cast<double>(estimate.bytes[s].gradients);
     const auto weights = static_cast<double>(estimate.bytes[s].weights);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "hwmodels/logs/log_text.hpp"
 #include "hwmodels/logs/readers.hpp"
@@ -65,6 +66,13 @@ std::vector<ColumnName> read_header(LogReading& reading, std::string_view line) 
       reading.problems.add("{}:1: column '{}' says the same as one before it", reading.file, name);
     measured = measured || at->column == Column::kTime || at->column == Column::kRate;
     columns.push_back(*at);
+  }
+  for (const auto& [column, name] :
+       {std::pair(Column::kM, "m"), std::pair(Column::kN, "n"), std::pair(Column::kK, "k")}) {
+    const Column wanted = column;
+    const bool there = std::any_of(columns.begin(), columns.end(),
+                                   [&](const ColumnName& c) { return c.column == wanted; });
+    if (!there) reading.problems.add("{}:1: no column named {}", reading.file, name);
   }
   if (!measured) {
     reading.problems.add(

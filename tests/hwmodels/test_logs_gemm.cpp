@@ -32,6 +32,9 @@ TEST_CASE("GEMM headers are read strictly and all bad rows are named", "[hwmodel
   CHECK(problems("m,n,k\n1,2,3\n") ==
         std::vector<std::string>{"g.csv:1: no time and no rate; a column named time_us, time_ms, "
                                  "time_s or tflops gives it with its unit"});
+  CHECK(problems("dtype,us\nbf16,4\n") == std::vector<std::string>{"g.csv:1: no column named m",
+                                                                   "g.csv:1: no column named n",
+                                                                   "g.csv:1: no column named k"});
   CHECK(problems("m,n,k,time_us,us\n1,2,3,4,4\n").size() == 1);
   CHECK(problems("m,n,k,us\n1,2,3,4\n1,2,3\n1,-2,3,4\n") ==
         std::vector<std::string>{"g.csv:3: expected 4 cells as in the header, got 3",

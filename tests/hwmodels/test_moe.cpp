@@ -155,7 +155,7 @@ TEST_CASE("balanced layers of two kinds are refused with the way out", "[hwmodel
   Model m = experts();
   m.dense_layers = 1;
   CHECK_THROWS_WITH(
-      balanced_layers(m, gpu_profile("a800-sxm-80gb"), 2, 1, 0),
+      balanced_layers(m, gpu_profile("a800-sxm-80gb"), 2, {{}, 1}, 0),
       "partition.layers: \"balanced\" needs layers that are alike, but the first 1 of "
       "gpt are dense ones; give the layers per stage as a list that sums to 4");
 }

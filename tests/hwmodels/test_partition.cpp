@@ -61,7 +61,7 @@ TEST_CASE("balanced by stage times: moving a layer between any two stages never 
         worst = std::max(worst, c.forward + c.backward);
       return worst;
     };
-    const Layers split = balanced_layers(model, gpu, 8, micro, 6);
+    const Layers split = balanced_layers(model, gpu, 8, {{}, micro}, 6);
     CHECK(std::accumulate(split.begin(), split.end(), 0) == model.layers);
     for (std::size_t from = 0; from < 8; ++from) {
       for (std::size_t to = 0; to < 8; ++to) {
@@ -72,7 +72,7 @@ TEST_CASE("balanced by stage times: moving a layer between any two stages never 
       }
     }
   }
-  CHECK(balanced_layers(gpt, gpu_profile("a800-sxm-80gb"), 1, 4, 6) == Layers{48});
+  CHECK(balanced_layers(gpt, gpu_profile("a800-sxm-80gb"), 1, {{}, 4}, 6) == Layers{48});
 }
 
 TEST_CASE("even layers divide or say what is left over", "[hwmodels][partition][errors]") {

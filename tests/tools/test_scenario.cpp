@@ -167,6 +167,31 @@ TEST_CASE("an unknown GPU is one problem, not several", "[scenario][errors]") {
   CHECK(text.find('\n') == std::string::npos);
 }
 
+TEST_CASE("a tensor split must fit heads, MLP and node, and needs their link",
+          "[scenario][errors]") {
+  const auto split = [](int tensor, const std::string& model, const std::string& cluster) {
+    return problems_of(R"({"model": {"layers": 8, "hidden": 768, "vocab": 1000, "seq": 256, )" +
+                       model + R"(}, "parallel": {"pipeline": 2, "tensor": )" +
+                       std::to_string(tensor) +
+                       R"(}, "batch": {"microbatches": 8}, "cluster": {"gpu": "a100-sxm-80gb", )" +
+                       cluster + "}}");
+  };
+  const std::string node = R"("gpus_per_node": 8, "intra": "nvlink3")";
+  CHECK(split(4, R"("heads": 8)", node).empty());
+  CHECK_THAT(split(4, R"("heads": 2)", node),
+             contains("s.json: parallel.tensor: 4 GPUs cannot share 2 heads (model.heads) evenly"));
+  CHECK_THAT(split(4, R"("heads": 8, "ffn": 2050)", node),
+             contains("cannot share 2050 columns of the MLP (model.ffn) evenly"));
+  CHECK_THAT(split(4, R"("heads": 24, "kv_heads": 6)", node),
+             contains("cannot share 6 heads of keys and values"));
+  CHECK(split(4, R"("heads": 8, "kv_heads": 2)", node).empty());
+  CHECK_THAT(split(4, R"("heads": 8)",
+                   R"("nodes": 4, "gpus_per_node": 2, "intra": "nvlink3", "inter": "hdr200x8")"),
+             contains("4 GPUs of a split must lie in one node, and nodes have 2"));
+  CHECK_THAT(split(4, R"("heads": 8)", R"("gpus_per_node": 8)"),
+             contains("a split over 4 GPUs needs cluster.intra"));
+}
+
 TEST_CASE("what is not modelled is refused, not ignored", "[scenario][errors]") {
   const auto parallel = [](const char* more) {
     return problems_of(
@@ -174,6 +199,7 @@ TEST_CASE("what is not modelled is refused, not ignored", "[scenario][errors]") 
         std::string(more) + R"(}, "batch": {"microbatches": 8}})");
   };
   CHECK_THAT(parallel(R"("tensor": 2)"), contains("s.json: parallel.tensor: expected 1, got 2"));
+  CHECK_THAT(parallel(R"("sequence_parallel": true)"), contains("needs parallel.tensor above 1"));
   CHECK(parallel(R"("virtual": 2)").empty());
   CHECK_THAT(
       parallel(R"("virtual": 1025)"),

@@ -92,18 +92,28 @@ torchrun --nproc_per_node=$GPUS pretrain_gpt.py --num-layers 8 --hidden-size 512
   CHECK(line_with(said, "says otherwise than, or as, ") != "");
 }
 
-TEST_CASE("tensor parallelism of a launch is refused by the flag that asks for it",
+TEST_CASE("tensor and sequence parallelism of a launch are taken, and refused by their flag",
           "[scenario][import][errors]") {
   const Folder folder("tensor");
-  const std::string line =
-      "--num-layers 8 --hidden-size 512 --num-attention-heads 8 --seq-length 256 --vocab-size 1000 "
-      "--max-position-embeddings 256 --micro-batch-size 2 --global-batch-size 32 --bf16 "
-      "--use-flash-attn --tensor-model-parallel-size 8";
+  const auto launch = [&](const std::string& tensor, const std::string& heads) {
+    return folder.scenario(
+        R"({"model": {"megatron_args": "--num-layers 8 --hidden-size 512 --num-attention-heads )" +
+        heads +
+        " --seq-length 256 --vocab-size 1000 --max-position-embeddings 256 --micro-batch-size 2 "
+        "--global-batch-size 32 --bf16 --use-flash-attn --sequence-parallel "
+        "--tensor-model-parallel-size " +
+        tensor +
+        R"("}, "cluster": {"gpu": "a800-sxm-80gb", "gpus_per_node": 8, "intra": "nvlink3"}})");
+  };
+  const Scenario taken = launch("4", "8");
+  CHECK(taken.split.tensor == 4);
+  CHECK(taken.split.sequence_parallel);
+  CHECK(taken.data == 2);
+  CHECK(line_with(taken, "parallel.tensor 4 (--tensor-model-parallel-size 4)") != "");
   CHECK_THROWS_WITH(
-      folder.scenario(R"({"model": {"megatron_args": ")" + line +
-                      R"("}, "cluster": {"gpu": "a800-sxm-80gb", "p2p": {}}})"),
-      contains("model.megatron_args: --tensor-model-parallel-size 8 (parallel.tensor): expected 1, "
-               "got 8: tensor parallelism is not modelled yet"));
+      launch("8", "4"),
+      contains("model.megatron_args: --tensor-model-parallel-size 8 "
+               "(parallel.tensor): 8 GPUs cannot share 4 heads (model.heads) evenly"));
 }
 
 TEST_CASE("files that cannot be read are named with where they were asked for",

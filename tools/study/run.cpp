@@ -49,14 +49,27 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector
   return costs;
 }
 
+// Several GPUs of a group in each node carry its rings over a network port each: as wide as all of
+// these, or as the link within the node.
+LinkProfile over_ports(LinkProfile link, int ports, const LinkProfile& within) {
+  if (ports < 2) return link;
+  const double latency = link.latency_us.value;
+  for (auto& [bytes, us] : link.curve)
+    us = std::max(within.microseconds(bytes), latency + (us - latency) / ports);
+  link.name = fmt::format("{} ports of {}", ports, link.name);
+  return link;
+}
+
 // What the replicas and data-parallel copies of a stage reduce over: the slowest link among them.
 LinkProfile update_link(const Scenario& s, const Shape& shape) {
   const bool replicas_apart =
       shape.pipelines > 1 && s.ranks_per_node > 0 && s.ranks_per_node < s.ranks;
-  const bool copies_apart = s.nodes > 1 && s.data > s.gpus_per_node;
+  const bool copies_apart = s.nodes > 1 && s.data * s.split.tensor > s.gpus_per_node;
   LinkProfile none;  // a single rank has no link and reduces with nobody
   none.curve = {{1, 1}, {2, 2}};
-  return (replicas_apart || copies_apart ? s.link_between : s.link_within).value_or(none);
+  if (replicas_apart) return s.link_between.value_or(none);
+  if (!copies_apart) return s.link_within.value_or(none);
+  return over_ports(*s.link_between, s.gpus_per_node / s.split.tensor, *s.link_within);
 }
 
 // Everything held at once at the very most must fit 64 bits.

@@ -72,10 +72,11 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields partition = top.child("partition");
   JsonFields overheads = top.child("overheads");
   cluster.expect({"gpu", "nodes", "gpus_per_node", "intra", "inter", "p2p"});
-  parallel.expect({"pipeline", "tensor", "data", "virtual"});
+  parallel.expect({"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "virtual"});
   partition.expect({"layers"});
   overheads.expect({"launch_us"});
   read_cluster(cluster, s);
+  read_link_profiles(cluster, s);
   read_parallel(cluster, parallel, s);
   read_batch(batch, s);
   read_schedule_field(top, s);
@@ -84,10 +85,16 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
     part->finish();
   // Costs are checked even where the shape is wrong, so that everything is reported together.
   if (model.has("stage_times")) {
+    if (s.split.tensor > 1) {
+      parallel.problem("tensor",
+                       "expected 1, got {}: model.stage_times are given for the GPUs of a rank as "
+                       "they are, split or not",
+                       s.split.tensor);
+    }
     read_stage_times(model, partition, overheads, s);
     model.finish();  // read_model finishes a transformer's fields
   } else if (top.has("model")) {
-    read_transformer(model, partition, overheads, import, s);
+    read_transformer(model, parallel, partition, overheads, import, s);
   }
   read_links(cluster, s);
   problems.throw_if_any();

@@ -45,6 +45,8 @@ struct Scenario {
   std::string name;
   Json json;  // as read, overrides applied
   int ranks = 1, data = 1;
+  TensorSplit split;                     // GPUs of one rank; times and bytes are one GPU's
+  bool tensor_overlap = true;            // see StagePlan
   int virtual_stages = 0;                // parallel.virtual, stages per rank; 0: not given
   int nodes = 1, gpus_per_node = 0;      // 0: not said
   int ranks_per_node = 0;                // of one pipeline group; 0: all on one node

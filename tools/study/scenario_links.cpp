@@ -83,6 +83,12 @@ std::string link_names(const Scenario& s) {
 
 }  // namespace
 
+void read_link_profiles(JsonFields& cluster, Scenario& s) {
+  if (cluster.has("p2p")) return;
+  if (const LinkProfile* within = named_link(cluster, "intra", s)) s.link_within = *within;
+  if (const LinkProfile* between = named_link(cluster, "inter", s)) s.link_between = *between;
+}
+
 std::vector<LinkClass> link_classes(const Scenario& s, const std::vector<StageBytes>& bytes) {
   if (s.plain_link) {
     LinkClass link{.name = "p2p", .latency = s.plain_link->latency, .transfer_time = {}};
@@ -101,51 +107,53 @@ std::vector<LinkClass> link_classes(const Scenario& s, const std::vector<StageBy
 void read_links(JsonFields& cluster, Scenario& s) {
   if (cluster.has("p2p")) return read_plain_link(cluster, s);
   const JsonSource& source = cluster.source();
-  const LinkProfile* within = named_link(cluster, "intra", s);
-  const LinkProfile* between = named_link(cluster, "inter", s);
   if (!source.problems->empty()) return;
   const bool several = std::int64_t{s.ranks} * s.data > 1;
-  if (several && (s.model || within != nullptr || between != nullptr)) {
-    if (within == nullptr) {
+  if (several && (s.model || s.link_within || s.link_between)) {
+    if (!s.link_within) {
       source.problems->add(
           "{}: missing field 'cluster.intra': which link joins the GPUs of a node ({}; or give "
           "cluster.p2p)",
           source.file, link_names(s));
     }
-    if (s.nodes > 1 && between == nullptr) {
+    if (s.nodes > 1 && !s.link_between) {
       source.problems->add("{}: missing field 'cluster.inter': which network joins the {} nodes",
                            source.file, s.nodes);
     }
     if (!source.problems->empty()) return;
   }
-  if (within == nullptr) {
+  if (s.nodes == 1) s.link_between.reset();
+  if (!s.link_within) {
     s.links = {LinkClass{}};
     s.assumptions.push_back("p2p: messages take no time (no cluster.p2p or cluster.intra given)");
     return;
   }
-  s.link_within = *within;
-  if (s.nodes > 1) s.link_between = *between;
   s.links = link_classes(s, s.stages.bytes);
-  for (const LinkProfile* link : {within, between}) {
-    if (link == nullptr || (link == between && s.nodes == 1)) continue;
+  for (const std::optional<LinkProfile>* each : {&s.link_within, &s.link_between}) {
+    if (!*each) continue;
+    const LinkProfile* link = &**each;
     std::string error = link->error ? fmt::format(", fit error {:.0f} %", 100 * *link->error) : "";
     s.assumptions.push_back(
         fmt::format("link {}: {} ({}: {}{}); one message at a time per direction", link->name,
                     link->summary, text(link->from), link->source, error));
   }
   if (s.nodes == 1) return;
-  // Megatron-LM's order: data-parallel copies next to each other, pipeline ranks outermost.
-  if (s.gpus_per_node % s.data != 0 && s.data % s.gpus_per_node != 0) {
+  // Megatron-LM's order: the GPUs of a tensor split next to each other, then data-parallel copies,
+  // pipeline ranks outermost.
+  const int beside = s.split.tensor * s.data;
+  if (s.gpus_per_node % beside != 0 && beside % s.gpus_per_node != 0) {
     source.problems->add(
-        "{}: parallel.data: {} copies of a rank do not fill nodes of {} GPUs evenly; one of the "
+        "{}: parallel.data: {} copies of a rank{} do not fill nodes of {} GPUs evenly; one of the "
         "two must divide the other",
-        source.file, s.data, s.gpus_per_node);
+        source.file, s.data,
+        s.split.tensor > 1 ? fmt::format(" of {} GPUs", s.split.tensor) : std::string(),
+        s.gpus_per_node);
     return;
   }
-  s.ranks_per_node = std::max(1, s.gpus_per_node / s.data);
-  s.assumptions.push_back(
-      fmt::format("placement: {} pipeline {} per node (data-parallel copies side by side)",
-                  s.ranks_per_node, s.ranks_per_node == 1 ? "rank" : "ranks"));
+  s.ranks_per_node = std::max(1, s.gpus_per_node / beside);
+  s.assumptions.push_back(fmt::format(
+      "placement: {} pipeline {} per node ({}data-parallel copies side by side)", s.ranks_per_node,
+      s.ranks_per_node == 1 ? "rank" : "ranks", s.split.tensor > 1 ? "tensor split, then " : ""));
 }
 
 }  // namespace stagesim

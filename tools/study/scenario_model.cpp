@@ -94,6 +94,30 @@ std::optional<Model> base_of(JsonFields& fields, const ModelImport& import) {
   return base;
 }
 
+// What a tensor split needs of the model and the cluster.
+void check_split(JsonFields& parallel, const Model& model, const Scenario& s) {
+  const int t = s.split.tensor;
+  if (t == 1) return;
+  const auto divides = [&](const char* what, int count) {
+    if (count % t != 0)
+      parallel.problem("tensor", "{} GPUs cannot share {} {} evenly", t, count, what);
+  };
+  divides("heads (model.heads)", model.heads);
+  if (model.kv_heads > t) divides("heads of keys and values (model.kv_heads)", model.kv_heads);
+  divides("columns of the MLP (model.ffn)", model.ffn_width());
+  if (model.experts > 0) divides("columns of an expert (model.expert_ffn)", model.expert_width());
+  if (s.split.sequence_parallel) divides("tokens (model.seq)", model.seq);
+  if (s.gpus_per_node > 0 && s.gpus_per_node % t != 0) {
+    parallel.problem("tensor",
+                     "{} GPUs of a split must lie in one node, and nodes have {} "
+                     "(cluster.gpus_per_node)",
+                     t, s.gpus_per_node);
+  }
+  if (!s.link_within && parallel.source().problems->empty())
+    parallel.problem("tensor", "a split over {} GPUs needs cluster.intra, the link between them",
+                     t);
+}
+
 }  // namespace
 
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads,
@@ -164,8 +188,8 @@ void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& over
       "stage_times)");
 }
 
-void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& overheads,
-                      const ModelImport& import, Scenario& s) {
+void read_transformer(JsonFields& fields, JsonFields& parallel, JsonFields& partition,
+                      JsonFields& overheads, const ModelImport& import, Scenario& s) {
   s.model = read_model(fields, base_of(fields, import));
   for (const std::string& note : import.notes)
     s.assumptions.push_back(fmt::format("{}: {}", import.from, note));
@@ -181,6 +205,7 @@ void read_transformer(JsonFields& fields, JsonFields& partition, JsonFields& ove
         "model.stage_times)",
         fields.source().file);
   }
+  check_split(parallel, *s.model, s);
   if (!fields.source().problems->empty()) return;
   source.virtual_stages = std::max(1, s.virtual_stages);
   const int stages = s.ranks * source.virtual_stages;

@@ -91,12 +91,11 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   if (parallel.has("virtual")) s.virtual_stages = static_cast<int>(virtual_stages);
   const bool sized = s.gpus_per_node > 0;
   if (cluster.has("nodes") && !sized) cluster.missing("gpus_per_node");
-  if (tensor > 1) {
-    parallel.problem("tensor",
-                     "expected 1, got {}: tensor parallelism is not modelled yet; give stage_times "
-                     "of one tensor-parallel group",
-                     tensor);
-  }
+  s.split.tensor = static_cast<int>(tensor);
+  s.split.sequence_parallel = parallel.boolean("sequence_parallel", false);
+  s.tensor_overlap = parallel.boolean("tensor_overlap", true);
+  if (s.split.sequence_parallel && tensor == 1)
+    parallel.problem("sequence_parallel", "needs parallel.tensor above 1");
   if (!parallel.has("pipeline") && !sized) {
     parallel.missing("pipeline");
     return;

@@ -73,11 +73,19 @@ StageEstimate explicit_stages(const Scenario& s, int v) {
   return estimate;
 }
 
+StagePlan stage_plan(const Scenario& s, std::vector<int> layers) {
+  return {.layers = std::move(layers),
+          .microbatch = s.micro,
+          .split = s.split,
+          .tensor_link = s.link_within ? &*s.link_within : nullptr,
+          .tensor_overlap = s.tensor_overlap};
+}
+
 std::vector<int> layers_of(const Scenario& s, int v) {
   if (!s.source.layers.empty()) return s.source.layers;
   const int stages = s.ranks * v;
   if (s.source.balanced)
-    return balanced_layers(*s.model, *s.gpu, stages, s.micro, s.source.launch_us);
+    return balanced_layers(*s.model, *s.gpu, stages, stage_plan(s, {}), s.source.launch_us);
   try {
     return even_layers(s.model->layers, stages);
   } catch (const InputError& error) {
@@ -89,7 +97,7 @@ std::vector<int> layers_of(const Scenario& s, int v) {
 }  // namespace
 
 StageEstimate split_transformer(const Scenario& s, int v) {
-  const StagePlan plan{layers_of(s, v), s.micro};
+  const StagePlan plan = stage_plan(s, layers_of(s, v));
   StageEstimate estimate = transformer_stages(*s.model, *s.gpu, plan, s.source.launch_us);
   estimate.assumptions.insert(
       estimate.assumptions.begin(),
