@@ -59,7 +59,10 @@ std::vector<int> even_layers(int layers, int stages);
 // plan.layers is not read.
 std::vector<int> balanced_layers(const Model& model, const GpuProfile& gpu, int stages,
                                  const StagePlan& plan, double launch_us);
-// The same with the work beside the layers said in units of one layer.
+// The same for layers of those times, in any unit; and for equal layers, with the work beside them
+// in units of one layer.
+std::vector<int> balanced_layers(const std::vector<double>& times, int stages, double first_extra,
+                                 double last_extra);
 std::vector<int> balanced_layers(int layers, int stages, double first_extra, double last_extra);
 
 }  // namespace stagesim

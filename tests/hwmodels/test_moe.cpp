@@ -151,13 +151,24 @@ TEST_CASE("layers before the experts are dense, on the stages that hold them",
   CHECK(total_parameters(m) == e.parameters[0] + e.parameters[1] - head_parameters(m));
 }
 
-TEST_CASE("balanced layers of two kinds are refused with the way out", "[hwmodels][errors]") {
+TEST_CASE("balanced layers of two kinds: no split has a faster slowest stage", "[hwmodels]") {
   Model m = experts();
-  m.dense_layers = 1;
-  CHECK_THROWS_WITH(
-      balanced_layers(m, gpu_profile("a800-sxm-80gb"), 2, {{}, 1}, 0),
-      "partition.layers: \"balanced\" needs layers that are alike, but the first 1 of "
-      "gpt are dense ones; give the layers per stage as a list that sums to 4");
+  m.layers = 9;
+  m.dense_layers = 3;
+  const GpuProfile& gpu = gpu_profile("a800-sxm-80gb");
+  const auto slowest = [&](const std::vector<int>& layers) {
+    Nanos worst{0};
+    for (const StageCosts& c : transformer_stages(m, gpu, {layers, 1}, 0).costs)
+      worst = std::max(worst, c.forward + c.backward);
+    return worst;
+  };
+  const std::vector<int> split = balanced_layers(m, gpu, 3, {{}, 1}, 0);
+  CHECK(split[0] + split[1] + split[2] == 9);
+  Nanos best = slowest(split);
+  for (int a = 0; a <= 9; ++a) {
+    for (int b = 0; a + b <= 9; ++b) best = std::min(best, slowest({a, b, 9 - a - b}));
+  }
+  CHECK(to_ms(slowest(split)) == Approx(to_ms(best)).epsilon(1e-6));
 }
 
 TEST_CASE("what experts and latent attention rest on is printed", "[hwmodels][costs]") {

@@ -9,6 +9,7 @@
 #include "schedules/table.hpp"
 #include "sim/lower.hpp"
 #include "sim/replay.hpp"
+#include "tools/study/fastest_layers.hpp"
 #include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
@@ -169,6 +170,10 @@ Timeline replay_or_refuse(const ScheduleInfo& info, const Scenario& s, const Pro
 
 }  // namespace
 
+std::int64_t gpu_bytes(const Scenario& s) {
+  return static_cast<std::int64_t>(s.gpu->memory_gib.value * 1024 * 1024 * 1024);
+}
+
 Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   const ScheduleInfo& info = find_schedule(spec.name);
   ScheduleParams params{
@@ -179,6 +184,7 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   check_run_size(info, params, windows.total);
   params.windows = static_cast<int>(windows.total);
   const int v = virtual_stages_of(info, params);
+  if (s.model && s.source.split == LayerSplit::kFastest) return fastest_run(s, spec, v);
   auto [stages, pair] = stages_of(info, s, v);
   const Costs compute = costs_of(s, stages, pair);
   Run run;
@@ -227,8 +233,7 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
                    .flops_per_microbatch = stages.flops_per_microbatch * mean,
                    .memory_known = s.has_bytes,
                    .memory = run.memory};
-  if (s.gpu != nullptr && s.has_bytes)
-    inputs.capacity = static_cast<std::int64_t>(s.gpu->memory_gib.value * 1024 * 1024 * 1024);
+  if (s.gpu != nullptr && s.has_bytes) inputs.capacity = gpu_bytes(s);
   if (s.gpu != nullptr) inputs.peak_flops = s.gpu->peak_tflops.value * 1e12;
   run.result = summarise(run.timeline, inputs);
   for (const StageVersions& stage : run.result.versions.stages)

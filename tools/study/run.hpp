@@ -22,6 +22,8 @@ struct Run {
 // Throws InputError when the schedule refuses the shape.
 Run run_schedule(const Scenario& scenario, const ScheduleSpec& spec);
 
+std::int64_t gpu_bytes(const Scenario& scenario);  // memory of its GPU, which must be there
+
 // A schedule of a comparison: a run, or why it refused.
 struct Attempt {
   ScheduleSpec spec;

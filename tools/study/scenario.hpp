@@ -23,12 +23,16 @@ struct ScheduleSpec {
 };
 ScheduleSpec parse_schedule_spec(std::string_view text);
 
+// How a transformer's layers go to the stages: a given list, the same number for each, the slowest
+// stage as fast as can be, or the step of the schedule that runs as fast as can be.
+enum class LayerSplit : std::uint8_t { kList, kEven, kBalanced, kFastest };
+
 // What gives the costs of any number of stages per rank, which only a schedule knows.
 struct StageSource {
-  int virtual_stages = 1;   // stages per rank that Scenario::stages and ::pair are for
-  bool per_rank = false;    // explicit costs: of the whole rank's share ("per": "rank")
-  std::string listed;       // path of the first list with one entry per stage; empty: none
-  bool balanced = false;    // a transformer's layers, when they are no list
+  int virtual_stages = 1;  // stages per rank that Scenario::stages and ::pair are for
+  bool per_rank = false;   // explicit costs: of the whole rank's share ("per": "rank")
+  std::string listed;      // path of the first list with one entry per stage; empty: none
+  LayerSplit split = LayerSplit::kEven;
   std::vector<int> layers;  // [stage]: the list; empty: none
   double launch_us = 0;     // host time per kernel
 };

@@ -211,15 +211,19 @@ void read_transformer(JsonFields& fields, JsonFields& parallel, JsonFields& part
   const int stages = s.ranks * source.virtual_stages;
   if (partition.any("layers").is_array()) {
     source.listed = partition.path_of("layers");
+    source.split = LayerSplit::kList;
     for (const double n : partition.numbers("layers", static_cast<std::size_t>(stages), 0, 1e6)) {
       if (n != std::floor(n))
         partition.problem("layers", "expected whole numbers of layers, got {}", n);
       source.layers.push_back(static_cast<int>(n));
     }
   } else {
-    source.balanced = partition.one_of("layers", {"even", "balanced"}, "even") == "balanced";
+    const std::string split = partition.one_of("layers", {"even", "balanced", "fastest"}, "even");
+    if (split == "balanced") source.split = LayerSplit::kBalanced;
+    if (split == "fastest") source.split = LayerSplit::kFastest;
     // Schedules with one stage per rank may still do; those with several refuse.
-    if (!source.balanced && s.model->layers % stages != 0) source.virtual_stages = 1;
+    if (source.split == LayerSplit::kEven && s.model->layers % stages != 0)
+      source.virtual_stages = 1;
   }
   if (!fields.source().problems->empty()) return;
   try {
@@ -230,7 +234,9 @@ void read_transformer(JsonFields& fields, JsonFields& parallel, JsonFields& part
     return;
   }
   s.has_bytes = true;
-  s.assumptions.insert(s.assumptions.end(), s.stages.assumptions.begin(),
+  // The first line says the layers, which differ by schedule where the fastest are asked for.
+  const auto own = source.split == LayerSplit::kFastest ? 1 : 0;
+  s.assumptions.insert(s.assumptions.end(), s.stages.assumptions.begin() + own,
                        s.stages.assumptions.end());
 }
 

@@ -81,10 +81,12 @@ StagePlan stage_plan(const Scenario& s, std::vector<int> layers) {
           .tensor_overlap = s.tensor_overlap};
 }
 
-std::vector<int> layers_of(const Scenario& s, int v) {
+}  // namespace
+
+std::vector<int> layers_per_stage(const Scenario& s, int v) {
   if (!s.source.layers.empty()) return s.source.layers;
   const int stages = s.ranks * v;
-  if (s.source.balanced)
+  if (s.source.split != LayerSplit::kEven)
     return balanced_layers(*s.model, *s.gpu, stages, stage_plan(s, {}), s.source.launch_us);
   try {
     return even_layers(s.model->layers, stages);
@@ -94,10 +96,8 @@ std::vector<int> layers_of(const Scenario& s, int v) {
   }
 }
 
-}  // namespace
-
 StageEstimate split_transformer(const Scenario& s, int v) {
-  const StagePlan plan = stage_plan(s, layers_of(s, v));
+  const StagePlan plan = stage_plan(s, layers_per_stage(s, v));
   StageEstimate estimate = transformer_stages(*s.model, *s.gpu, plan, s.source.launch_us);
   estimate.assumptions.insert(
       estimate.assumptions.begin(),

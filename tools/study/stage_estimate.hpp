@@ -19,6 +19,9 @@ StageEstimate stage_estimate(const Scenario& scenario, int virtual_stages);
 // Throws InputError for layers that do not add up, ShapeError for those that do not divide.
 StageEstimate split_transformer(const Scenario& scenario, int virtual_stages);
 
+// The layers of each stage: the list, even, or balanced (also where the fastest are asked for).
+std::vector<int> layers_per_stage(const Scenario& scenario, int virtual_stages);
+
 // [stage]: time of an overlapped pair, as Costs::pair; empty when none is given. Same errors.
 std::vector<Nanos> pair_times(const Scenario& scenario, int virtual_stages);
 

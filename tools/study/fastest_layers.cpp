@@ -1,0 +1,89 @@
+#include "tools/study/fastest_layers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "tools/study/stage_estimate.hpp"
+
+namespace stagesim {
+namespace {
+
+using Layers = std::vector<int>;
+
+// How good a split is: the smaller the better.
+struct Score {
+  std::int64_t over_capacity = 0;  // bytes of the worst rank
+  Nanos step{};
+
+  explicit Score(const Run& run, std::int64_t capacity) : step(run.result.step_time) {
+    for (const RankMemory& rank : run.result.memory)
+      over_capacity = std::max(over_capacity, rank.peak - capacity);
+  }
+  bool operator<(const Score& other) const {
+    return std::tie(over_capacity, step) < std::tie(other.over_capacity, other.step);
+  }
+};
+
+Run run_with(const Scenario& s, const ScheduleSpec& spec, int v, const Layers& layers) {
+  Scenario fixed = s;
+  fixed.source.split = LayerSplit::kList;
+  fixed.source.layers = layers;
+  fixed.source.virtual_stages = v;
+  fixed.stages = split_transformer(fixed, v);
+  return run_schedule(fixed, spec);
+}
+
+}  // namespace
+
+Run fastest_run(const Scenario& s, const ScheduleSpec& spec, int v) {
+  const std::int64_t capacity = gpu_bytes(s);
+  Scenario balanced = s;
+  balanced.source.split = LayerSplit::kBalanced;
+  Layers layers = layers_per_stage(balanced, v);
+  Run best = run_with(s, spec, v, layers);
+  Score score(best, capacity);
+  const double balanced_ms = to_ms(score.step);
+  std::set<Layers> tried{layers};
+  const int stages = s.ranks * v;
+  if (s.model->layers % stages == 0) {
+    const Layers even = even_layers(s.model->layers, stages);
+    tried.insert(even);
+    Run run = run_with(s, spec, v, even);
+    if (Score(run, capacity) < score) {
+      score = Score(run, capacity);
+      best = std::move(run);
+      layers = even;
+    }
+  }
+  const auto full = [&] { return static_cast<int>(tried.size()) >= kMostSplits; };
+  const auto try_move = [&](std::size_t give, std::size_t take) {
+    Layers moved = layers;
+    if (give == take || moved[give] == 0) return false;
+    --moved[give], ++moved[take];
+    if (!tried.insert(moved).second) return false;
+    Run run = run_with(s, spec, v, moved);
+    const Score score_of_it(run, capacity);
+    if (!(score_of_it < score)) return false;
+    score = score_of_it;
+    best = std::move(run);
+    layers = std::move(moved);
+    return true;
+  };
+  for (bool better = true; better;) {
+    better = false;
+    for (std::size_t give = 0; give < layers.size(); ++give) {
+      for (std::size_t take = 0; take < layers.size() && !full(); ++take)
+        better = try_move(give, take) || better;
+    }
+  }
+  best.assumptions.push_back(fmt::format(
+      "{}: fastest of {} splits of the layers{}: {:.3f} ms instead of {:.3f} balanced{}",
+      best.result.name, tried.size(), full() ? ", the most that are tried" : "", to_ms(score.step),
+      balanced_ms, score.over_capacity > 0 ? "; none tried fits the memory" : ""));
+  return best;
+}
+
+}  // namespace stagesim
