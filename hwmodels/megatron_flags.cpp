@@ -64,6 +64,7 @@ constexpr std::string_view kRead[] = {"num-layers",
                                       "qk-layernorm",
                                       "decoder-first-pipeline-num-layers",
                                       "decoder-last-pipeline-num-layers",
+                                      "pipeline-model-parallel-layout",
                                       "nproc-per-node",
                                       "nnodes"};
 
@@ -77,7 +78,6 @@ constexpr Said kRefused[] = {
     {"expert-model-parallel-size", "expert parallelism is not modelled", true},
     {"expert-tensor-parallel-size", "expert parallelism is not modelled", true},
     {"mtp-num-layers", "multi-token prediction is not modelled"},
-    {"pipeline-model-parallel-layout", "give partition.layers instead"},
     {"account-for-embedding-in-pipeline-split", "give partition.layers instead"},
     {"account-for-loss-in-pipeline-split", "give partition.layers instead"},
     {"standalone-embedding-stage", "a stage of the embedding alone is not modelled"},

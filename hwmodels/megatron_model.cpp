@@ -5,6 +5,7 @@
 
 #include "hwmodels/megatron_args.hpp"
 #include "hwmodels/megatron_arguments.hpp"
+#include "hwmodels/pipeline_layout.hpp"
 
 namespace stagesim {
 namespace {
@@ -141,6 +142,24 @@ void add_default(MegatronLaunch& launch, const MegatronArguments& args, const st
   launch.defaults.push_back({path, std::move(value), args.said(flag)});
 }
 
+// Virtual stages of a layout string, which becomes the partition; the scenario checks the layers.
+int read_layout(MegatronArguments& args, MegatronLaunch& launch, int pipeline) {
+  const char* flag = "pipeline-model-parallel-layout";
+  const std::string layout = args.text(flag).value_or("");
+  try {
+    const auto stages = static_cast<int>(read_pipeline_layout(layout).size());
+    if (stages % pipeline == 0) {
+      add_default(launch, args, "partition.layers", layout, flag);
+      return stages / pipeline;
+    }
+    args.problem(fmt::format("{}: {} stages do not divide by {} pipeline ranks", args.said(flag),
+                             stages, pipeline));
+  } catch (const InputError& error) {
+    args.problem(fmt::format("--{}: {}", flag, error.what()));
+  }
+  return 1;
+}
+
 // Layers of each stage where the first and last have their own number.
 void read_uneven(MegatronArguments& args, MegatronLaunch& launch, int stages, bool virtual_stages) {
   const auto first = args.integer("decoder-first-pipeline-num-layers", 0);
@@ -223,6 +242,10 @@ void read_megatron_parallel(MegatronArguments& args, MegatronLaunch& launch) {
     virtual_stages = *stages;
   }
   const char* from = args.has(by_layers) ? by_layers : by_stages;
+  if (args.has("pipeline-model-parallel-layout")) {
+    from = "pipeline-model-parallel-layout";
+    virtual_stages = read_layout(args, launch, pipeline);
+  }
   if (virtual_stages > 1) add_default(launch, args, "parallel.virtual", virtual_stages, from);
   if (virtual_stages > 1) {
     add_default(launch, args, "schedule", "interleaved-1f1b", from);

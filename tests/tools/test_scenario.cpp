@@ -223,6 +223,16 @@ TEST_CASE("layers that do not divide come with the arithmetic and a way out",
   CHECK_THAT(layers("[6, 6, 6, 6, 6, 6, 6, 6]"), contains("= 48, but the model has 61 layers"));
   CHECK_THAT(layers("[8, 8, 8]"), contains("s.json: partition.layers: expected 8 entries"));
   CHECK(layers("\"balanced\"").empty());
+  CHECK(layers("\"Et*7|(t*8|)*5t*7|t*7L\"").empty());
+  // NVIDIA/Megatron-LM#1852: offered for 61 layers, holds 59.
+  CHECK(layers("\"Et|(tt|)*29L|\"") ==
+        "s.json: partition.layers: layout \"Et|(tt|)*29L|\": 59 layers (t) in 32 stages, the model "
+        "has 61: 59 != 61; nothing is on stage 31, counting from 0\n"
+        "s.json: partition.layers: layout \"Et|(tt|)*29L|\": L must stand once, on the last stage; "
+        "found 1 in all, 0 there\n"
+        "s.json: partition.layers: layout \"Et|(tt|)*29L|\": 32 stages, expected 8 (pipeline 8 x "
+        "virtual 1)");
+  CHECK_THAT(layers("\"Et|(tt)*\""), contains("column 9: expected a whole number"));
 }
 
 TEST_CASE("stage times and a model exclude each other's fields", "[scenario][errors]") {

@@ -92,6 +92,28 @@ torchrun --nproc_per_node=$GPUS pretrain_gpt.py --num-layers 8 --hidden-size 512
   CHECK(line_with(said, "says otherwise than, or as, ") != "");
 }
 
+TEST_CASE("a layout of a launch gives the layers and the virtual stages",
+          "[scenario][import][errors]") {
+  const Folder folder("layout");
+  const auto launch = [&](const std::string& layout) {
+    return folder.scenario(
+        R"({"model": {"megatron_args": "--num-layers 8 --hidden-size 512 --num-attention-heads 8 )"
+        "--seq-length 256 --vocab-size 1000 --max-position-embeddings 256 --micro-batch-size 2 "
+        "--global-batch-size 32 --bf16 --use-flash-attn --pipeline-model-parallel-size 2 "
+        "--pipeline-model-parallel-layout '" +
+        layout + R"('"}, "cluster": {"gpu": "a800-sxm-80gb", "p2p": {}}})");
+  };
+  const Scenario two = launch("Ettttt|tttL");
+  CHECK(two.schedule.name == "1f1b");
+  CHECK(two.source.layers == std::vector<int>{5, 3});
+  const Scenario four = launch("Et|(t*3|)*2tL");
+  CHECK(four.schedule.name == "interleaved-1f1b");
+  CHECK(four.virtual_stages == 2);
+  CHECK(four.source.layers == std::vector<int>{1, 3, 3, 1});
+  CHECK_THROWS_WITH(launch("Ettt|tt|tttL"), contains("3 stages do not divide by 2 pipeline ranks"));
+  CHECK_THROWS_WITH(launch("Ettt|ttL"), contains("5 != 8"));
+}
+
 TEST_CASE("tensor and sequence parallelism of a launch are taken, and refused by their flag",
           "[scenario][import][errors]") {
   const Folder folder("tensor");

@@ -208,23 +208,7 @@ void read_transformer(JsonFields& fields, JsonFields& parallel, JsonFields& part
   check_split(parallel, *s.model, s);
   if (!fields.source().problems->empty()) return;
   source.virtual_stages = std::max(1, s.virtual_stages);
-  const int stages = s.ranks * source.virtual_stages;
-  if (partition.any("layers").is_array()) {
-    source.listed = partition.path_of("layers");
-    source.split = LayerSplit::kList;
-    for (const double n : partition.numbers("layers", static_cast<std::size_t>(stages), 0, 1e6)) {
-      if (n != std::floor(n))
-        partition.problem("layers", "expected whole numbers of layers, got {}", n);
-      source.layers.push_back(static_cast<int>(n));
-    }
-  } else {
-    const std::string split = partition.one_of("layers", {"even", "balanced", "fastest"}, "even");
-    if (split == "balanced") source.split = LayerSplit::kBalanced;
-    if (split == "fastest") source.split = LayerSplit::kFastest;
-    // Schedules with one stage per rank may still do; those with several refuse.
-    if (source.split == LayerSplit::kEven && s.model->layers % stages != 0)
-      source.virtual_stages = 1;
-  }
+  read_layers(partition, s);
   if (!fields.source().problems->empty()) return;
   try {
     s.stages = split_transformer(s, source.virtual_stages);

@@ -32,6 +32,8 @@ void read_run(JsonFields& top, Scenario& s);  // "run" and "comm"
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads, Scenario& s);
 void read_transformer(JsonFields& model, JsonFields& parallel, JsonFields& partition,
                       JsonFields& overheads, const ModelImport& import, Scenario& s);
+// partition.layers of a transformer: a list, a layout string, or how to split.
+void read_layers(JsonFields& partition, Scenario& s);
 void read_links(JsonFields& cluster, Scenario& s);
 
 }  // namespace stagesim
