@@ -47,31 +47,25 @@ Run fastest_run(const Scenario& s, const ScheduleSpec& spec, int v) {
   Score score(best, capacity);
   const double balanced_ms = to_ms(score.step);
   std::set<Layers> tried{layers};
-  const int stages = s.ranks * v;
-  if (s.model->layers % stages == 0) {
-    const Layers even = even_layers(s.model->layers, stages);
-    tried.insert(even);
-    Run run = run_with(s, spec, v, even);
-    if (Score(run, capacity) < score) {
-      score = Score(run, capacity);
-      best = std::move(run);
-      layers = even;
-    }
-  }
   const auto full = [&] { return static_cast<int>(tried.size()) >= kMostSplits; };
-  const auto try_move = [&](std::size_t give, std::size_t take) {
-    Layers moved = layers;
-    if (give == take || moved[give] == 0) return false;
-    --moved[give], ++moved[take];
-    if (!tried.insert(moved).second) return false;
-    Run run = run_with(s, spec, v, moved);
+  const auto try_split = [&](Layers split) {
+    if (!tried.insert(split).second) return false;
+    Run run = run_with(s, spec, v, split);
     const Score score_of_it(run, capacity);
     if (!(score_of_it < score)) return false;
     score = score_of_it;
     best = std::move(run);
-    layers = std::move(moved);
+    layers = std::move(split);
     return true;
   };
+  const auto try_move = [&](std::size_t give, std::size_t take) {
+    if (give == take || layers[give] == 0) return false;
+    Layers moved = layers;
+    --moved[give], ++moved[take];
+    return try_split(std::move(moved));
+  };
+  const int stages = s.ranks * v;
+  if (s.model->layers % stages == 0) try_split(even_layers(s.model->layers, stages));
   for (bool better = true; better;) {
     better = false;
     for (std::size_t give = 0; give < layers.size(); ++give) {

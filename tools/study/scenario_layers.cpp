@@ -41,7 +41,8 @@ void read_layout(JsonFields& partition, int stages, Scenario& s) {
 
 void read_layers(JsonFields& partition, Scenario& s) {
   const int stages = s.ranks * s.source.virtual_stages;
-  if (partition.any("layers").is_array()) {
+  const Json& layers = partition.any("layers");
+  if (layers.is_array()) {
     s.source.listed = partition.path_of("layers");
     s.source.split = LayerSplit::kList;
     for (const double n : partition.numbers("layers", static_cast<std::size_t>(stages), 0, 1e6)) {
@@ -49,7 +50,7 @@ void read_layers(JsonFields& partition, Scenario& s) {
         partition.problem("layers", "expected whole numbers of layers, got {}", n);
       s.source.layers.push_back(static_cast<int>(n));
     }
-  } else if (is_layout(partition.any("layers"))) {
+  } else if (is_layout(layers)) {
     read_layout(partition, stages, s);
   } else {
     const std::string split = partition.one_of("layers", {"even", "balanced", "fastest"}, "even");
