@@ -58,6 +58,7 @@ struct LinkProfile {
   Quantity latency_us{};  // the part of every message that does not occupy the link: the first time
   double microseconds(double bytes) const;  // never falls with bytes, at least latency_us
   double large_message_gb_per_s() const;    // of the last two points
+  double large_exchange_gb_per_s() const;   // each way; 0: not measured
 };
 
 }  // namespace stagesim

@@ -51,11 +51,21 @@ std::string_view text(CollectiveKind kind) {
   return "all_to_all";
 }
 
-double LinkProfile::large_message_gb_per_s() const {
+namespace {
+
+double last_rate_gb_per_s(const Curve& curve) {
   STAGESIM_CHECK(curve.size() >= 2);
   const auto& [bytes, us] = curve.back();
   const auto& [bytes_before, us_before] = curve[curve.size() - 2];
   return (bytes - bytes_before) / (us - us_before) / 1e3;
+}
+
+}  // namespace
+
+double LinkProfile::large_message_gb_per_s() const { return last_rate_gb_per_s(curve); }
+
+double LinkProfile::large_exchange_gb_per_s() const {
+  return exchange.empty() ? 0 : last_rate_gb_per_s(exchange);
 }
 
 double LinkProfile::microseconds(double bytes) const { return curve_microseconds(curve, bytes); }

@@ -265,7 +265,9 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
 LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& stages) {
   LinkClass result{.name = link.name,
                    .latency = rounded_nanos(1e3 * link.latency_us.value),
-                   .transfer_time = {}};
+                   .transfer_time = {},
+                   .gb_per_s = link.large_message_gb_per_s(),
+                   .exchange_gb_per_s = link.large_exchange_gb_per_s()};
   for (const StageBytes& stage : stages) {
     result.transfer_time.push_back(
         rounded_nanos(1e3 * link.microseconds(static_cast<double>(stage.message))));

@@ -81,6 +81,8 @@ void explain_gap(const Timeline& timeline, const Causes& causes, TaskId t, Nanos
         cut(timeline.end[producer], waiting);
     }
     cut(timeline.start[*message], IdleCause::kLinkShared);
+    if (const std::vector<Nanos>& alone = timeline.what->alone; !alone.empty())
+      cut(timeline.end[*message] - alone[*message], IdleCause::kLinkShared);
     cut(timeline.end[*message], IdleCause::kTransfer);
   } else {
     for (const TaskId producer : causes.producers(t)) {

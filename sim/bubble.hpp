@@ -14,7 +14,7 @@ enum class IdleCause : std::uint8_t {
   kUpstreamForward,     // the previous stage had not produced the activation yet
   kDownstreamGradient,  // the next stage had not produced the gradient yet
   kTransfer,            // the message was on its way, or the rank was held by a blocking group
-  kLinkShared,          // the message queued behind others on its link
+  kLinkShared,          // the message queued behind others on its link, or was slower for them
   kReduceBroadcast,     // in, or waiting for the partners of, a collective of the update
   kBarrier,             // waiting for all ranks before the optimizer step
   kMemoryCap,           // an in-flight limit held the op back

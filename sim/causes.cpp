@@ -35,7 +35,7 @@ Causes::Causes(const Timeline& timeline)
     message_into_[transfer.consumer] = t;
     transfer_consumer_[t] = transfer.consumer;
     transfer_producer_[t] = transfer.producer;
-    on_link[what.lane[t]].push_back(t);
+    if (what.alone.empty()) on_link[what.lane[t]].push_back(t);  // else they share, none queues
   });
   for (std::vector<TaskId>& messages : on_link) {
     std::sort(messages.begin(), messages.end(), [&](TaskId a, TaskId b) {

@@ -35,6 +35,19 @@ struct LinkClass {
   Nanos latency{};
   std::vector<Nanos>
       transfer_time{};  // [s]: what stage s sends on, or gets a gradient of the same size for
+  // Of a port, one direction, bytes per nanosecond; 0: what its fastest message reaches.
+  double gb_per_s = 0;
+  // Each way when a port sends and receives at once; 0: not measured, the directions are apart.
+  double exchange_gb_per_s = 0;
+};
+
+// Which messages share which links. Fair: each rank has a port out and a port in within its node;
+// between nodes a rank uses the network card (NIC) that belongs to its first GPU. GPUs of a node
+// are numbered rank by rank, and those of one rank that share a card all send at once.
+struct LinkSharing {
+  bool fair =
+      false;  // else every ordered pair of ranks has a link to itself, one message at a time
+  int gpus_per_node = 1, nics_per_node = 1;  // the second divides the first
 };
 
 enum class CommMode : std::uint8_t {
@@ -60,6 +73,7 @@ struct Costs {
   std::vector<std::int64_t> message_bytes;  // [s]: what transfer_time[s] carries; empty: not known
   int ranks_per_node = 0;                   // 0: all ranks on one node
   CommMode comm = CommMode::kOverlapped;
+  LinkSharing sharing{};
   bool barrier = false;  // all ranks wait between reduce and optimizer step
 
   std::size_t link_class(int from_rank, int to_rank) const {

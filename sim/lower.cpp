@@ -252,6 +252,7 @@ Program lower(const Schedule& schedule, const Costs& costs) {
   make_joins(l);
   check_length(l);
   make_edges(l);
+  if (costs.sharing.fair) make_network(l);
   l.program.what = std::move(l.what);
   return std::move(l.program);
 }

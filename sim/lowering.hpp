@@ -16,7 +16,8 @@ namespace stagesim {
 inline constexpr TaskId kNoTask = OpIndex::kNone;
 
 // What lowering knows between its halves: lower.cpp makes the tasks, lower_edges.cpp joins them for
-// a fixed order, lower_greedy.cpp for one that the replay chooses. Not for use outside.
+// a fixed order, lower_greedy.cpp for one that the replay chooses; lower_network.cpp lays the
+// routes of messages that share links. Not for use outside.
 struct Lowering {
   const Schedule& schedule;
   const Costs& costs;
@@ -71,6 +72,7 @@ struct EdgeSink {
 };
 
 void make_edges(Lowering& l);
+void make_network(Lowering& l);
 void greedy_update_edges(const Lowering& l, TaskId update, const std::vector<Op>& cells,
                          EdgeSink& edge);
 void greedy_edges(const Lowering& l, EdgeSink& edge);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/base/time.hpp"
+#include "sim/network.hpp"
 #include "sim/schedule.hpp"
 
 namespace stagesim {
@@ -36,6 +37,8 @@ struct Activities {
   std::vector<Lane> lanes;
   std::vector<Transfer> transfers;    // in task order: the k-th task that is_transfer
   std::vector<TaskId> first_of_rank;  // [ranks + 1]
+  // [t], where messages share links: how long a message takes alone. Empty: as long as it took.
+  std::vector<Nanos> alone{};
 
   TaskId size() const { return static_cast<TaskId>(op.size()); }
 };
@@ -67,6 +70,7 @@ struct Program {
   // greedy only: after this task the lane is kept for the task that follows it in the arrays (the
   // parts of an update are one unit)
   std::vector<bool> keeps_lane;
+  Network network{};  // which messages share which links; without routes none do
 };
 
 }  // namespace stagesim

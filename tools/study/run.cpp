@@ -46,6 +46,7 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector
   for (const StageBytes& bytes : stages.bytes) costs.message_bytes.push_back(bytes.message);
   costs.ranks_per_node = s.ranks_per_node;
   costs.comm = s.comm;
+  costs.sharing = link_sharing(s);
   costs.barrier = s.barrier;
   return costs;
 }

@@ -71,7 +71,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields model = top.child("model", false);
   JsonFields partition = top.child("partition");
   JsonFields overheads = top.child("overheads");
-  cluster.expect({"gpu", "nodes", "gpus_per_node", "intra", "inter", "p2p"});
+  cluster.expect({"gpu", "nodes", "gpus_per_node", "nics_per_node", "intra", "inter", "p2p"});
   parallel.expect({"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "virtual"});
   partition.expect({"layers"});
   overheads.expect({"launch_us"});

@@ -62,6 +62,8 @@ struct Scenario {
   int steps = 0;                         // 0: the schedule's default
   bool barrier = false;
   CommMode comm = CommMode::kOverlapped;
+  bool fair_links = false;  // messages share ports and network cards
+  int nics_per_node = 0;    // 0: not said, one for each GPU
 
   // For source.virtual_stages; of a run see stage_estimate.hpp. Updates still zero with a GPU.
   StageEstimate stages;

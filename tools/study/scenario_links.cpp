@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tools/study/scenario_parts.hpp"
@@ -8,6 +9,21 @@
 
 namespace stagesim {
 namespace {
+
+constexpr std::string_view kShared = "messages through one port share it max-min fairly";
+
+// With several nodes: which GPUs use which network card.
+std::string cards_text(const Scenario& s, const LinkSharing& sharing) {
+  const int gpus_per_nic = sharing.gpus_per_node / sharing.nics_per_node;
+  const int at_once = std::min(gpus_per_nic, sharing.gpus_per_node / s.ranks_per_node);
+  std::string line =
+      fmt::format("network cards: {} per node{}, each of {} GPU{}", sharing.nics_per_node,
+                  s.nics_per_node == 0 ? " (assumed: cluster.nics_per_node is not given)" : "",
+                  gpus_per_nic, gpus_per_nic == 1 ? "" : "s");
+  if (at_once > 1)
+    line += fmt::format("; {} of them are of one rank or its copies and send at once", at_once);
+  return line;
+}
 
 // A plain link as a profile with a curve of two points, for the collectives of the update.
 LinkProfile plain_profile(const LinkClass& link, double gb_per_s) {
@@ -51,10 +67,11 @@ void read_plain_link(JsonFields& cluster, Scenario& s) {
   p2p.finish();
   s.link_within = s.link_between =
       plain_profile(link, finite ? rate : std::numeric_limits<double>::infinity());
-  s.assumptions.push_back(fmt::format(
-      "p2p: {:g} us latency, {} (cluster.p2p, as given); one message at a time per link direction",
-      static_cast<double>(link.latency.count()) / 1e3,
-      finite ? fmt::format("{:g} GB/s", rate) : "infinitely fast"));
+  s.assumptions.push_back(
+      fmt::format("p2p: {:g} us latency, {} (cluster.p2p, as given); {}",
+                  static_cast<double>(link.latency.count()) / 1e3,
+                  finite ? fmt::format("{:g} GB/s", rate) : "infinitely fast",
+                  s.fair_links ? kShared : "one message at a time per link direction"));
 }
 
 const LinkProfile* named_link(JsonFields& cluster, const char* key, const Scenario& s) {
@@ -83,6 +100,13 @@ std::string link_names(const Scenario& s) {
 
 }  // namespace
 
+LinkSharing link_sharing(const Scenario& s) {
+  const int gpus = std::max(1, s.gpus_per_node);
+  return {.fair = s.fair_links,
+          .gpus_per_node = gpus,
+          .nics_per_node = s.nics_per_node > 0 ? s.nics_per_node : gpus};
+}
+
 void read_link_profiles(JsonFields& cluster, Scenario& s) {
   if (cluster.has("p2p")) return;
   if (const LinkProfile* within = named_link(cluster, "intra", s)) s.link_within = *within;
@@ -91,7 +115,8 @@ void read_link_profiles(JsonFields& cluster, Scenario& s) {
 
 std::vector<LinkClass> link_classes(const Scenario& s, const std::vector<StageBytes>& bytes) {
   if (s.plain_link) {
-    LinkClass link{.name = "p2p", .latency = s.plain_link->latency, .transfer_time = {}};
+    LinkClass link{.name = "p2p", .latency = s.plain_link->latency};
+    if (std::isfinite(s.plain_link->gb_per_s)) link.gb_per_s = s.plain_link->gb_per_s;
     for (const StageBytes& stage : bytes) {
       link.transfer_time.push_back(link.latency + rounded_nanos(static_cast<double>(stage.message) /
                                                                 s.plain_link->gb_per_s));
@@ -133,9 +158,9 @@ void read_links(JsonFields& cluster, Scenario& s) {
     if (!*each) continue;
     const LinkProfile* link = &**each;
     std::string error = link->error ? fmt::format(", fit error {:.0f} %", 100 * *link->error) : "";
-    s.assumptions.push_back(
-        fmt::format("link {}: {} ({}: {}{}); one message at a time per direction", link->name,
-                    link->summary, text(link->from), link->source, error));
+    s.assumptions.push_back(fmt::format(
+        "link {}: {} ({}: {}{}); {}", link->name, link->summary, text(link->from), link->source,
+        error, s.fair_links ? kShared : "one message at a time per direction"));
   }
   if (s.nodes == 1) return;
   // Megatron-LM's order: the GPUs of a tensor split next to each other, then data-parallel copies,
@@ -154,6 +179,7 @@ void read_links(JsonFields& cluster, Scenario& s) {
   s.assumptions.push_back(fmt::format(
       "placement: {} pipeline {} per node ({}data-parallel copies side by side)", s.ranks_per_node,
       s.ranks_per_node == 1 ? "rank" : "ranks", s.split.tensor > 1 ? "tensor split, then " : ""));
+  if (s.fair_links) s.assumptions.push_back(cards_text(s, link_sharing(s)));
 }
 
 }  // namespace stagesim

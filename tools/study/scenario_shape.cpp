@@ -82,6 +82,14 @@ void read_cluster(JsonFields& cluster, Scenario& s) {
     }
   }
   s.gpus_per_node = static_cast<int>(cluster.integer("gpus_per_node", 1, 1024, 0));
+  s.nics_per_node = static_cast<int>(cluster.integer("nics_per_node", 1, 1024, 0));
+  if (s.nics_per_node == 0) return;
+  if (s.gpus_per_node == 0) return cluster.missing("gpus_per_node");
+  if (s.gpus_per_node % s.nics_per_node != 0) {
+    cluster.problem("nics_per_node",
+                    "{} GPUs do not share {} network cards evenly; expected a divisor of {}",
+                    s.gpus_per_node, s.nics_per_node, s.gpus_per_node);
+  }
 }
 
 void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
@@ -237,6 +245,14 @@ void read_run(JsonFields& top, Scenario& s) {
   JsonFields comm = top.child("comm");
   const std::string mode = comm.one_of("mode", {"overlapped", "blocking"}, "overlapped");
   s.comm = mode == "blocking" ? CommMode::kBlocking : CommMode::kOverlapped;
+  const std::size_t problems_before = comm.source().problems->lines().size();
+  s.fair_links = comm.one_of("sharing", {"none", "fair"}, "none") == "fair";
+  const bool misspelt = comm.source().problems->lines().size() != problems_before;
+  if (s.nics_per_node > 0 && !s.fair_links && !misspelt) {
+    comm.problem("sharing",
+                 "cluster.nics_per_node has an effect only where messages share links: expected "
+                 "\"fair\" here, or no nics_per_node");
+  }
   comm.finish();
 }
 

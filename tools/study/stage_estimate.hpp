@@ -28,4 +28,7 @@ std::vector<Nanos> pair_times(const Scenario& scenario, int virtual_stages);
 // Message times of every stage on the scenario's links, as Costs::links.
 std::vector<LinkClass> link_classes(const Scenario& scenario, const std::vector<StageBytes>& bytes);
 
+// comm.sharing and cluster.nics_per_node, as Costs::sharing.
+LinkSharing link_sharing(const Scenario& scenario);
+
 }  // namespace stagesim
