@@ -172,6 +172,13 @@ std::vector<std::string> model_preset_names() {
   return names;
 }
 
+std::string model_preset_text(std::string_view name) {
+  for (const EmbeddedFile* file = kEmbeddedPresets; file->name != nullptr; ++file) {
+    if (name == file->name) return file->text;
+  }
+  throw InputError(unknown_name("model preset", name, model_preset_names()));
+}
+
 Model layer_model(const Model& model, int layer) {
   Model one = model;
   if (layer < model.dense_layers) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/base/json_fields.hpp"
@@ -71,6 +72,8 @@ Model layer_model(const Model& model, int layer);
 int dense_layers_among(const Model& model, int first, int count);
 
 std::vector<std::string> model_preset_names();
+// The JSON of a preset. Throws InputError with the nearest name.
+std::string model_preset_text(std::string_view name);
 
 // Reads "model": {"preset": NAME, overrides...} or the fields themselves, and finishes `fields`.
 // With a base (a model file that was read before) the fields override it, and its sizes that are 0

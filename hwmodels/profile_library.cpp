@@ -2,9 +2,9 @@
 
 #include <fstream>
 #include <iterator>
-#include <map>
 
 #include "hwmodels/profile.hpp"
+#include "hwmodels/profile_files.hpp"
 #include "sim/base/embedded.hpp"
 #include "sim/base/json_fields.hpp"
 #include "sim/base/names.hpp"
@@ -40,9 +40,11 @@ const Library& library() {
   return result;
 }
 
-bool is_path(std::string_view name) { return name.ends_with(".json"); }
+}  // namespace
 
-std::string file_text(const std::string& path) {
+bool is_profile_path(std::string_view name) { return name.ends_with(".json"); }
+
+std::string profile_file_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError(fmt::format("'{}': cannot open the profile", path));
   std::string text(std::istreambuf_iterator<char>(file), {});
@@ -50,20 +52,8 @@ std::string file_text(const std::string& path) {
   return text;
 }
 
-// A profile from the user's disk, read once and kept as long as the built-in ones.
-template <typename Profile>
-const Profile& from_file(std::string_view name,
-                         Profile (*parse)(std::string_view, const std::string&)) {
-  static std::map<std::string, Profile, std::less<>> read;
-  if (const auto known = read.find(name); known != read.end()) return known->second;
-  const std::string path(name);
-  return read.emplace(path, parse(file_text(path), path)).first->second;
-}
-
-}  // namespace
-
 std::string profile_text(std::string_view name) {
-  if (is_path(name)) return file_text(std::string(name));
+  if (is_profile_path(name)) return profile_file_text(std::string(name));
   std::vector<std::string> known;
   for (const EmbeddedFile* file = kEmbeddedProfiles; file->name != nullptr; ++file) {
     if (name == file->name) return file->text;
@@ -75,7 +65,7 @@ std::string profile_text(std::string_view name) {
 std::vector<ProfileLine> list_profiles() { return library().lines; }
 
 const GpuProfile& gpu_profile(std::string_view name) {
-  if (is_path(name)) return from_file<GpuProfile>(name, parse_gpu_profile);
+  if (is_profile_path(name)) return profile_from_file<GpuProfile>(name, parse_gpu_profile);
   std::vector<std::string> known;
   for (const GpuProfile& gpu : library().gpus) {
     if (gpu.name == name) return gpu;
@@ -85,7 +75,7 @@ const GpuProfile& gpu_profile(std::string_view name) {
 }
 
 const LinkProfile& link_profile(const GpuProfile& gpu, std::string_view name) {
-  if (is_path(name)) return from_file<LinkProfile>(name, parse_link_profile);
+  if (is_profile_path(name)) return profile_from_file<LinkProfile>(name, parse_link_profile);
   std::vector<std::string> known;
   for (const std::vector<LinkProfile>* links : {&gpu.links, &library().links}) {
     for (const LinkProfile& link : *links) {

@@ -82,20 +82,23 @@ double roofline_microseconds(const GemmRoofline& r, const GemmPoint& p, const Ge
 
 std::optional<GemmFit> fit_gemm(const std::vector<GemmPoint>& points, const GemmPeaks& peaks) {
   if (points.size() < kFewestShapes || peaks.tflops <= 0 || peaks.gb_per_s <= 0) return {};
-  std::vector<GemmPoint> ordered = points;
-  std::stable_sort(ordered.begin(), ordered.end(), [](const GemmPoint& a, const GemmPoint& b) {
-    return std::tuple(gemm_flop(a), a.m, a.n, a.k) < std::tuple(gemm_flop(b), b.m, b.n, b.k);
-  });
+  // Repeats of a shape stay together, or the held-out half would hold shapes that were fitted.
+  using Key = std::tuple<double, double, double, double, double>;
+  std::map<Key, std::vector<GemmPoint>> by_shape;
+  for (const GemmPoint& p : points) by_shape[{gemm_flop(p), p.m, p.n, p.k, p.batch}].push_back(p);
   std::vector<Shape> train, test, large;
   double too_fast = 0;
-  for (std::size_t i = 0; i < ordered.size(); ++i) {
-    const GemmPoint& p = ordered[i];
-    const Shape shape{.compute_us = gemm_flop(p) / (peaks.tflops * 1e6),
-                      .memory_us = gemm_bytes(p, peaks.element_bytes) / (peaks.gb_per_s * 1e3),
-                      .us = p.microseconds};
-    (i % 2 == 0 ? train : test).push_back(shape);
-    if (gemm_flop(p) > kLargeGemmFlop) large.push_back(shape);
-    if (shape.compute_us > shape.us * 1.02) too_fast += 1;
+  bool keep = true;
+  for (const auto& [key, repeats] : by_shape) {
+    for (const GemmPoint& p : repeats) {
+      const Shape shape{.compute_us = gemm_flop(p) / (peaks.tflops * 1e6),
+                        .memory_us = gemm_bytes(p, peaks.element_bytes) / (peaks.gb_per_s * 1e3),
+                        .us = p.microseconds};
+      (keep ? train : test).push_back(shape);
+      if (!keep && gemm_flop(p) > kLargeGemmFlop) large.push_back(shape);
+      if (shape.compute_us > shape.us * 1.02) too_fast += 1;
+    }
+    keep = !keep;
   }
   GemmFit fit;
   double best = std::numeric_limits<double>::infinity();
@@ -114,10 +117,10 @@ std::optional<GemmFit> fit_gemm(const std::vector<GemmPoint>& points, const Gemm
   for (const std::vector<Shape>* half : {&train, &test}) {
     for (const Shape& s : *half) {
       if (s.memory_us / fit.roofline.memory_efficiency > s.compute_us / fit.roofline.efficiency)
-        fit.memory_bound += 1 / static_cast<double>(ordered.size());
+        fit.memory_bound += 1 / static_cast<double>(points.size());
     }
   }
-  fit.too_fast = too_fast / static_cast<double>(ordered.size());
+  fit.too_fast = too_fast / static_cast<double>(points.size());
   return fit;
 }
 

@@ -28,7 +28,7 @@ struct GemmError {
 struct GemmFit {
   GemmRoofline roofline{};
   GemmError held_out{};     // of the half not fitted
-  GemmError large{};        // of all shapes above 100 GFLOP, those of real layers
+  GemmError large{};        // of those above 100 GFLOP, the size of real layers
   double memory_bound = 0;  // share of the shapes that memory bounds: few say little of it
   double too_fast = 0;      // share of the shapes that ran faster than the peak allows
 };
@@ -40,7 +40,8 @@ double gemm_flop(const GemmPoint& p);
 double gemm_bytes(const GemmPoint& p, double element_bytes);  // both inputs and the output, once
 double roofline_microseconds(const GemmRoofline& r, const GemmPoint& p, const GemmPeaks& peaks);
 
-// Fits every second shape (ordered by flop) by least mean relative error and tries the other half.
+// Fits every second shape (ordered by flop, repeats of one together) by least mean relative error
+// and tries the other half.
 // Nothing when there are fewer than eight shapes.
 std::optional<GemmFit> fit_gemm(const std::vector<GemmPoint>& points, const GemmPeaks& peaks);
 

@@ -193,7 +193,7 @@ TEST_CASE("public GEMM tables: a roofline with an offset", "[hwmodels][logs][pub
         fit.roofline.memory_efficiency, fit.roofline.offset_us, 100 * fit.held_out.median,
         100 * fit.held_out.p90, 100 * fit.held_out.worst, fit.large.shapes, 100 * fit.large.median,
         100 * fit.large.p90, 100 * fit.large.worst));
-    CHECK(2 * fit.held_out.shapes >= file.shapes - 1);
+    CHECK(2 * fit.held_out.shapes >= 0.9 * file.shapes);  // repeats of a shape stay together
     CHECK(fit.held_out.median <= file.all);
     CHECK(fit.large.median <= file.large);
   }

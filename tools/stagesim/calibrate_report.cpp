@@ -70,7 +70,7 @@ void print_gemms(std::ostream& out, const MeasuredGemms& g) {
              "\nGEMMs: {} shapes of {}\n  {:.2f} us + max(flop at {:.3f} of the peak, bytes at "
              "{:.3f} of the memory bandwidth)\n"
              "  held-out half: error {:.1f} % median, {:.0f} % of the 90th percentile, {:.0f} % "
-             "worst; above 100 GFLOP ({} shapes): {:.1f} % median\n",
+             "worst; above 100 GFLOP ({} of them): {:.1f} % median\n",
              g.table.size(), g.dtype.empty() ? "a type the log does not name" : g.dtype,
              r.offset_us, r.efficiency, r.memory_efficiency, 100 * g.fit.held_out.median,
              100 * g.fit.held_out.p90, 100 * g.fit.held_out.worst, g.fit.large.shapes,

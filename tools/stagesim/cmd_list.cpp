@@ -5,6 +5,7 @@
 #include <set>
 
 #include "hwmodels/model.hpp"
+#include "hwmodels/node_type.hpp"
 #include "hwmodels/profile.hpp"
 #include "schedules/table.hpp"
 #include "sim/base/names.hpp"
@@ -30,7 +31,8 @@ void list_schedules(std::ostream& out) {
 }
 
 Answer list(const std::vector<std::string>& args, std::ostream& out, std::ostream&) {
-  const std::vector<std::string> kinds{"schedules", "scenarios", "profiles", "models", "--help"};
+  const std::vector<std::string> kinds{"schedules", "scenarios", "profiles",
+                                       "nodes",     "models",    "--help"};
   std::set<std::string> only;
   for (const std::string& arg : args) {
     if (std::find(kinds.begin(), kinds.end(), arg) == kinds.end())
@@ -39,7 +41,7 @@ Answer list(const std::vector<std::string>& args, std::ostream& out, std::ostrea
   }
   if (only.count("--help") > 0) {
     fmt::print(out,
-               "usage: stagesim list [schedules|scenarios|profiles|models]\none line each; "
+               "usage: stagesim list [schedules|scenarios|profiles|nodes|models]\none line each; "
                "parameters of a schedule are given as name:parameter=value\n");
     return Answer::kYes;
   }
@@ -52,8 +54,19 @@ Answer list(const std::vector<std::string>& args, std::ostream& out, std::ostrea
   }
   if (wanted("profiles")) {
     fmt::print(out, "profiles\n");
-    for (const ProfileLine& line : list_profiles())
-      fmt::print(out, "  {:<22} {}: {}\n", line.name, line.kind, line.summary);
+    for (const ProfileLine& line : list_profiles()) {
+      std::string links;
+      if (line.kind == "gpu") {
+        for (const LinkProfile& link : gpu_profile(line.name).links)
+          links += (links.empty() ? "; link " : ", ") + link.name;
+      }
+      fmt::print(out, "  {:<22} {}: {}{}\n", line.name, line.kind, line.summary, links);
+    }
+  }
+  if (wanted("nodes")) {
+    fmt::print(out, "nodes\n");
+    for (const ProfileLine& line : list_node_types())
+      fmt::print(out, "  {:<22} {}\n", line.name, line.summary);
   }
   if (wanted("models")) {
     fmt::print(out, "models\n");
@@ -64,7 +77,7 @@ Answer list(const std::vector<std::string>& args, std::ostream& out, std::ostrea
 
 }  // namespace
 
-const Command kListCommand{"list", "schedules, scenarios, profiles and models, one line each",
-                           list};
+const Command kListCommand{
+    "list", "schedules, scenarios, profiles, node types and models, one line each", list};
 
 }  // namespace stagesim

@@ -19,6 +19,7 @@ struct Command {
 };
 
 // One file each; the rows of main's table.
-extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand, kCalibrateCommand;
+extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand, kShowCommand,
+    kCalibrateCommand;
 
 }  // namespace stagesim

@@ -14,8 +14,8 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand, &kCompareCommand, &kExplainCommand, &kListCommand,
-                                    &kCalibrateCommand};
+const Command* const kCommands[] = {&kRunCommand,  &kCompareCommand, &kExplainCommand,
+                                    &kListCommand, &kShowCommand,    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 
@@ -29,7 +29,8 @@ void print_help(std::ostream& out) {
          "paper's GPT\n"
          "  stagesim run --schedule 1f1b --ranks 4 --microbatches 8 --F 1 --B 2 --grid\n"
          "  stagesim list                                         schedules, scenarios, profiles, "
-         "models\n\n"
+         "nodes, models\n"
+         "  stagesim show profile h100-sxm-80gb                   every number with its source\n\n"
          "exit codes: 0 good, 1 the answer is no, 2 your input, 3 our bug. 'stagesim COMMAND "
          "--help' tells more.\n";
 }

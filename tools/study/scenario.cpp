@@ -59,6 +59,9 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
       partition != s.json.end() && partition->is_string()) {
     *partition = Json{{"layers", *partition}};
   }
+  // Before the import: a launch script says less than the scenario.
+  if (const std::string node = expand_node_type(s.json, source); !node.empty())
+    s.assumptions.push_back(node);
   const ModelImport import = import_model(s.json, file, source.origins, problems);
   JsonFields top(s.json, source, "");
   s.name = top.string("name", "unnamed");
@@ -71,7 +74,8 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields model = top.child("model", false);
   JsonFields partition = top.child("partition");
   JsonFields overheads = top.child("overheads");
-  cluster.expect({"gpu", "nodes", "gpus_per_node", "nics_per_node", "intra", "inter", "p2p"});
+  cluster.expect(
+      {"gpu", "node", "nodes", "gpus_per_node", "nics_per_node", "intra", "inter", "p2p"});
   parallel.expect({"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "virtual"});
   partition.expect({"layers"});
   overheads.expect({"launch_us"});

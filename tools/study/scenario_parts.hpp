@@ -17,6 +17,12 @@ struct ModelImport {
 ModelImport import_model(Json& scenario, const std::string& file, Origins& origins,
                          Problems& problems);
 
+// Writes the keys that cluster.node is short for beside it and returns what it stands for, in
+// words;
+// "" without a node. What contradicts them is a problem; throws InputError where there is no such
+// node type.
+std::string expand_node_type(Json& scenario, JsonSource& source);
+
 // The sections of a scenario, one function each; problems go to the fields' source.
 void read_cluster(JsonFields& cluster, Scenario& s);
 // Looks up intra and inter, which a tensor split needs before the costs.
