@@ -17,33 +17,10 @@ std::string name(const Program& program, TaskId task) {
 // Some tasks never became ready: each of them waits for another one of them, so a cycle exists.
 [[noreturn]] void report_deadlock(const Program& program, const std::vector<std::uint32_t>& unmet,
                                   TaskId stuck) {
-  const TaskId tasks = program.what->size();
-  std::vector<TaskId> waits_for(tasks, tasks);
-  for (TaskId t = 0; t < tasks; ++t) {
-    if (unmet[t] == 0) continue;
-    for (std::uint32_t i = program.first_next[t]; i < program.first_next[t + 1]; ++i) {
-      TaskId& blocker = waits_for[program.next[i]];
-      if (blocker == tasks) blocker = t;
-    }
-  }
-  TaskId at = 0;
-  while (unmet[at] == 0) ++at;
-  std::vector<bool> seen(tasks, false);
-  while (!seen[at]) {
-    seen[at] = true;
-    at = waits_for[at];
-  }
-  const TaskId first = at;
-  std::string text = fmt::format("deadlock: {} of {} tasks never became ready; {}", stuck, tasks,
-                                 name(program, at));
-  constexpr int kShown = 40;
-  int shown = 0;
-  do {
-    at = waits_for[at];
-    if (++shown <= kShown) text += fmt::format(", which waits for {}", name(program, at));
-  } while (at != first);
-  if (shown > kShown) text += fmt::format(", … ({} more in the cycle)", shown - kShown);
-  throw DeadlockError(text);
+  std::vector<bool> done;
+  for (const std::uint32_t n : unmet) done.push_back(n == 0);
+  throw DeadlockError(fmt::format("deadlock: {} of {} tasks never became ready; {}", stuck,
+                                  unmet.size(), waiting_text(program, unmet, done)));
 }
 
 // Every lane is a link of its own and serves one message at a time.
@@ -52,6 +29,38 @@ struct OwnLinks {
 };
 
 }  // namespace
+
+std::string waiting_text(const Program& program, const std::vector<std::uint32_t>& unmet,
+                         const std::vector<bool>& done) {
+  const TaskId tasks = program.what->size();
+  std::vector<TaskId> waits_for(tasks, tasks);
+  for (TaskId t = 0; t < tasks; ++t) {
+    if (done[t]) continue;
+    for (std::uint32_t i = program.first_next[t]; i < program.first_next[t + 1]; ++i) {
+      TaskId& blocker = waits_for[program.next[i]];
+      if (blocker == tasks) blocker = t;
+    }
+  }
+  TaskId at = 0;
+  while (at < tasks && unmet[at] == 0) ++at;
+  if (at == tasks) return "every op has what it waits for";
+  std::vector<bool> seen(tasks, false);
+  while (!seen[at] && waits_for[at] < tasks) {
+    seen[at] = true;
+    at = waits_for[at];
+  }
+  if (!seen[at]) return fmt::format("{} has begun and not ended", name(program, at));
+  const TaskId first = at;
+  std::string text = name(program, at);
+  constexpr int kShown = 40;
+  int shown = 0;
+  do {
+    at = waits_for[at];
+    if (++shown <= kShown) text += fmt::format(", which waits for {}", name(program, at));
+  } while (at != first);
+  if (shown > kShown) text += fmt::format(", … ({} more in the cycle)", shown - kShown);
+  return text;
+}
 
 void replay_into(const Program& program, ReplayBuffers& b) {
   const TaskId tasks = program.what->size();

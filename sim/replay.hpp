@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "sim/program.hpp"
 #include "sim/timeline.hpp"
 
@@ -19,5 +21,10 @@ struct ReplayBuffers {
 void replay_into(const Program& program, ReplayBuffers& buffers);
 
 Timeline replay(const Program& program);
+
+// Of tasks that are not done: the cycle of who waits for whom, from the first one that is stuck; or
+// the task that all of them wait for in the end. unmet: [task], what each still waits for.
+std::string waiting_text(const Program& program, const std::vector<std::uint32_t>& unmet,
+                         const std::vector<bool>& done);
 
 }  // namespace stagesim

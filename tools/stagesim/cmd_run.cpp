@@ -1,13 +1,11 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/input.hpp"
+#include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/report.hpp"
 #include "traces/chrome_trace.hpp"
 #include "traces/ops_csv.hpp"
@@ -36,20 +34,6 @@ po::options_description run_options() {
       "write every op with its versions and what it waited for, as CSV")(
       "schedule-text", po::value<std::string>(), "write the order of every rank, as text");
   return options.add(output);
-}
-
-template <typename Write>
-void write_file(const std::string& path, Write&& write) {
-  std::ofstream file(path, std::ios::binary);
-  if (!file)
-    throw InputError(fmt::format("'{}': cannot open for writing: {}", path, std::strerror(errno)));
-  try {
-    write(file);
-    file.close();
-    if (!file) throw InputError("cannot write: disk full or stream closed");
-  } catch (const InputError& error) {
-    throw InputError(fmt::format("{}: {}", path, error.what()));
-  }
 }
 
 ChromeTraceOptions trace_options(const po::variables_map& vm, const std::string& title) {

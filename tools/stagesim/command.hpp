@@ -9,8 +9,9 @@ namespace stagesim {
 
 enum class Answer : int {
   kYes = 0,
-  kNo = 1
-};  // the exit codes 2 and 3 come from exceptions, in main alone
+  kNo = 1,
+  kInterrupted = 130  // as a shell counts it
+};                    // the exit codes 2 and 3 come from exceptions, in main alone
 
 // A subcommand writes to the stream it is given; warnings and progress go to `notes`.
 struct Command {
@@ -19,7 +20,12 @@ struct Command {
 };
 
 // One file each; the rows of main's table.
-extern const Command kRunCommand, kCompareCommand, kExplainCommand, kListCommand, kShowCommand,
-    kCalibrateCommand;
+extern const Command kRunCommand;
+extern const Command kCompareCommand;
+extern const Command kExplainCommand;
+extern const Command kExecuteCommand;
+extern const Command kListCommand;
+extern const Command kShowCommand;
+extern const Command kCalibrateCommand;
 
 }  // namespace stagesim

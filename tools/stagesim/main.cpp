@@ -14,8 +14,9 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand,  &kCompareCommand, &kExplainCommand,
-                                    &kListCommand, &kShowCommand,    &kCalibrateCommand};
+const Command* const kCommands[] = {&kRunCommand,      &kCompareCommand, &kExplainCommand,
+                                    &kExecuteCommand,  &kListCommand,    &kShowCommand,
+                                    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 

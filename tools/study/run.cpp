@@ -217,7 +217,8 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
                      shape.optimizer, s.data);
   }
   check_memory_size(stages, shape, largest_scale(s));
-  run.timeline = replay_or_refuse(info, s, lower(run.order, costs_of(s, stages, pair)));
+  run.costs = costs_of(s, stages, pair);
+  run.timeline = replay_or_refuse(info, s, lower(run.order, run.costs));
   if (run.order.dispatch != Dispatch::kFixed)
     run.order = chosen_order(run.timeline, run.order.name);
   run.memory = {.stages = stages.bytes,
@@ -225,18 +226,18 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
                 .recompute = s.recompute,
                 .microbatch_scale = s.microbatch_scale};
   const double mean = mean_scale(s);  // tokens and FLOPs count the real samples
-  RunInputs inputs{.name = display_name(info, params.options),
-                   .family = std::string(info.name),
-                   .batch = s.batch,
-                   .warm_windows = static_cast<int>(windows.warm),
-                   .measured_windows = static_cast<int>(windows.measured),
-                   .tokens_per_microbatch = stages.tokens_per_microbatch * mean * s.data,
-                   .flops_per_microbatch = stages.flops_per_microbatch * mean,
-                   .memory_known = s.has_bytes,
-                   .memory = run.memory};
-  if (s.gpu != nullptr && s.has_bytes) inputs.capacity = gpu_bytes(s);
-  if (s.gpu != nullptr) inputs.peak_flops = s.gpu->peak_tflops.value * 1e12;
-  run.result = summarise(run.timeline, inputs);
+  run.inputs = {.name = display_name(info, params.options),
+                .family = std::string(info.name),
+                .batch = s.batch,
+                .warm_windows = static_cast<int>(windows.warm),
+                .measured_windows = static_cast<int>(windows.measured),
+                .tokens_per_microbatch = stages.tokens_per_microbatch * mean * s.data,
+                .flops_per_microbatch = stages.flops_per_microbatch * mean,
+                .memory_known = s.has_bytes,
+                .memory = run.memory};
+  if (s.gpu != nullptr && s.has_bytes) run.inputs.capacity = gpu_bytes(s);
+  if (s.gpu != nullptr) run.inputs.peak_flops = s.gpu->peak_tflops.value * 1e12;
+  run.result = summarise(run.timeline, run.inputs);
   for (const StageVersions& stage : run.result.versions.stages)
     run.memory.weight_copies.push_back(stage.copies);
   run.assumptions.insert(run.assumptions.end(), stages.assumptions.begin() + before_updates,

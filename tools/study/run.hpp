@@ -16,6 +16,8 @@ struct Run {
   std::map<std::string, std::string> options;  // of the schedule, v settled
   Schedule order;                              // what ran; of an online rule the order it chose
   MemoryInputs memory;
+  Costs costs;       // of the schedule's own stages, updates included: lower(order, costs) ran
+  RunInputs inputs;  // what `result` was summarised with
   std::vector<std::string> assumptions;  // that only this schedule brings in
 };
 

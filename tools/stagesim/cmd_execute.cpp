@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "sim/lower.hpp"
+#include "sim/replay.hpp"
+#include "tools/execute/cpu_backend.hpp"
+#include "tools/execute/dispatch.hpp"
+#include "tools/stagesim/command.hpp"
+#include "tools/stagesim/execute_report.hpp"
+#include "tools/stagesim/input.hpp"
+#include "tools/stagesim/output_file.hpp"
+#include "tools/stagesim/report.hpp"
+#include "traces/chrome_trace.hpp"
+
+namespace po = boost::program_options;
+
+namespace stagesim {
+namespace {
+
+constexpr int kMostRanks = 256;  // a thread each
+
+po::options_description execute_options() {
+  po::options_description options = scenario_options();
+  options.add_options()("schedule", po::value<std::string>(),
+                        "NAME or NAME:parameter=value, instead of the scenario's")(
+      "backend", po::value<std::string>()->default_value("cpu"), "cpu: ranks are threads")(
+      "work", po::value<std::string>()->default_value("sleep"),
+      "what an op does for its predicted time: sleep, or blas (matrix products)")(
+      "scale", po::value<std::string>()->default_value("1"),
+      "make all predicted times this many times as long")(
+      "repeat", po::value<std::string>()->default_value("1"),
+      "runs; the one of the median wall is reported")(
+      "watchdog", po::value<std::string>()->default_value("30"),
+      "seconds without progress that count as a hang")(
+      "dry-run", "print what each rank would do, and run nothing")(
+      "trace", po::value<std::string>(), "write what was measured as a Chrome trace")(
+      "json", "print one JSON document instead of text")("help", "this text");
+  return options;
+}
+
+std::atomic<bool> interrupted = false;
+void interrupt(int) { interrupted = true; }
+
+double number_option(const po::variables_map& vm, const char* name, double low, double high) {
+  const auto text = vm[name].as<std::string>();
+  std::size_t used = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  if (used != text.size() || text.empty() || !(value >= low && value <= high)) {
+    throw InputError(
+        fmt::format("--{}: expected a number from {:g} to {:g}, got '{}'", name, low, high, text));
+  }
+  return value;
+}
+
+CpuWork work_from(const po::variables_map& vm) {
+  const auto backend = vm["backend"].as<std::string>(), work = vm["work"].as<std::string>();
+  if (backend != "cpu") throw InputError(fmt::format("--backend: expected cpu, got '{}'", backend));
+  if (work == "sleep") return CpuWork::kSleep;
+  if (work == "blas") return CpuWork::kBlas;
+  throw InputError(fmt::format("--work: expected sleep or blas, got '{}'", work));
+}
+
+Program program_of(const Run& run, double scale) {
+  Program program = lower(run.order, run.costs);
+  if (scale == 1) return program;
+  auto what = std::make_shared<Activities>(*program.what);
+  const auto scaled = [&](Nanos time) {
+    return rounded_nanos(scale * static_cast<double>(time.count()));
+  };
+  for (Lane& lane : what->lanes) lane.latency = scaled(lane.latency);
+  program.what = what;
+  for (Nanos& time : program.duration) time = scaled(time);
+  return program;
+}
+
+void check_can_run(const Scenario& scenario) {
+  if (scenario.ranks > kMostRanks) {
+    throw InputError(fmt::format("execute: {} ranks are as many threads; at most {} are started",
+                                 scenario.ranks, kMostRanks));
+  }
+  if (scenario.fair_links) {
+    throw InputError(
+        "execute: comm.sharing \"fair\" is predicted only; the cpu backend gives every pair of "
+        "ranks a link to itself, so use \"none\"");
+  }
+}
+
+// As many runs as asked for; the caller picks.
+std::vector<Timeline> measure(const po::variables_map& vm, const Program& program, CpuWork work) {
+  const double watchdog_s = number_option(vm, "watchdog", 0.1, 86400);
+  const auto repeat = static_cast<int>(number_option(vm, "repeat", 1, 1000));
+  interrupted = false;
+  const auto before_int = std::signal(SIGINT, interrupt),
+             before_term = std::signal(SIGTERM, interrupt);
+  std::vector<Timeline> runs;
+  const DispatchOptions options{
+      .watchdog = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * watchdog_s)),
+      .cancelled = &interrupted};
+  for (int i = 0; i < repeat; ++i) {
+    const auto backend = cpu_backend(program, work);
+    runs.push_back(execute(program, *backend, options));
+  }
+  std::signal(SIGINT, before_int);
+  std::signal(SIGTERM, before_term);
+  return runs;
+}
+
+void print_execute_help(std::ostream& out) {
+  out << "usage: stagesim execute [SCENARIO] [options]\n\n"
+         "Runs one schedule for real, every rank on its own thread, and prints what was measured "
+         "beside what was\npredicted: the lowered order is the same.\n\n"
+      << execute_options()
+      << "\nexamples\n"
+         "  stagesim execute unit-p4-m8 --scale 10 --repeat 5\n"
+         "  stagesim execute unit-p4-m8 --schedule zb-h1 --trace measured.json\n"
+         "  stagesim execute unit-p4-m8 --schedule gpipe --dry-run\n"
+         "\nexit codes: 1 the schedule hangs, or order or versions are not the predicted ones; 130 "
+         "interrupted\n";
+}
+
+Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
+                       std::ostream& notes) {
+  const po::variables_map vm = parse_args("execute", args, execute_options());
+  if (vm.count("help")) {
+    print_execute_help(out);
+    return Answer::kYes;
+  }
+  const CpuWork work = work_from(vm);
+  const double scale = number_option(vm, "scale", 1e-6, 1e6);
+  const Scenario scenario = scenario_with_schedule("execute", vm);
+  check_can_run(scenario);
+  const Run run = run_schedule(scenario, scenario.schedule);
+  const Program program = program_of(run, scale);
+  if (vm.count("dry-run")) {
+    print_plan(out, program);
+    return Answer::kYes;
+  }
+  Execution execution{.predicted = replay(program),
+                      .backend = "cpu",
+                      .work = vm["work"].as<std::string>(),
+                      .scale = scale};
+  try {
+    execution.runs = measure(vm, program, work);
+  } catch (const HangError& hang) {
+    fmt::print(notes, "hang: {}\n", hang.what());
+    return Answer::kNo;
+  } catch (const Cancelled&) {
+    fmt::print(notes, "interrupted: nothing is reported of a run that did not end\n");
+    return Answer::kInterrupted;
+  }
+  const bool same = print_execution(out, scenario, run, execution, vm.count("json") > 0);
+  if (vm.count("trace")) {
+    const auto path = vm["trace"].as<std::string>();
+    write_file(path, [&](std::ostream& file) {
+      const Timeline& measured = execution.median_run();
+      write_chrome_trace(file, measured, versions(measured), run.memory,
+                         {.title = fmt::format("{} {}, measured", scenario.name, run.result.name)});
+    });
+    fmt::print(notes, "{}: what was measured\n", path);
+  }
+  return same ? Answer::kYes : Answer::kNo;
+}
+
+}  // namespace
+
+const Command kExecuteCommand{
+    "execute", "run one schedule on threads of this machine: measured beside predicted",
+    execute_command};
+
+}  // namespace stagesim
