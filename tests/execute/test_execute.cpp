@@ -2,6 +2,7 @@
 
 #include "sim/memory.hpp"
 #include "sim/versions.hpp"
+#include "tests/execute/short_costs.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/runs.hpp"
 #include "tools/execute/cpu_backend.hpp"
@@ -11,30 +12,6 @@ using namespace stagesim;
 using namespace stagesim::test;
 
 namespace {
-
-constexpr Nanos kMs{1'000'000};
-
-// Of short ops: the order is looked at here, not the time.
-Costs short_costs(const Shape& shape) {
-  Costs costs;
-  for (int s = 0; s < shape.stages; ++s) {
-    costs.stages.push_back({.forward = kMs / 4,
-                            .backward = kMs / 2,
-                            .input_grad = kMs / 4,
-                            .weight_grad = kMs / 4,
-                            .reduce = kMs / 20,
-                            .step = kMs / 20,
-                            .broadcast = kMs / 20});
-    costs.links[0].transfer_time.push_back(kMs / 10);
-  }
-  costs.links[0].latency = kMs / 50;
-  return costs;
-}
-
-Schedule fixed_order(const Schedule& s, const Costs& costs) {
-  if (s.dispatch == Dispatch::kFixed) return s;
-  return chosen_order(replay(lower(s, costs)), s.name);
-}
 
 Timeline sleep_through(const Program& program, const DispatchOptions& options = {}) {
   const auto backend = cpu_backend(program);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 
 #include "sim/lower.hpp"
 #include "sim/replay.hpp"
 #include "tools/execute/cpu_backend.hpp"
+#include "tools/execute/device_backend.hpp"
 #include "tools/execute/dispatch.hpp"
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/execute_report.hpp"
@@ -26,9 +28,11 @@ po::options_description execute_options() {
   po::options_description options = scenario_options();
   options.add_options()("schedule", po::value<std::string>(),
                         "NAME or NAME:parameter=value, instead of the scenario's")(
-      "backend", po::value<std::string>()->default_value("cpu"), "cpu: ranks are threads")(
-      "work", po::value<std::string>()->default_value("sleep"),
-      "what an op does for its predicted time: sleep, or blas (matrix products)")(
+      "backend", po::value<std::string>()->default_value("cpu"),
+      "cpu: ranks are threads; cuda: ranks are streams of the first GPU")(
+      "work", po::value<std::string>(),
+      "what an op does for its predicted time; cpu: sleep, or blas (matrix products); cuda: spin "
+      "(a kernel that waits), or gemm (matrix products on the rank's share of the GPU)")(
       "scale", po::value<std::string>()->default_value("1"),
       "make all predicted times this many times as long")(
       "repeat", po::value<std::string>()->default_value("1"),
@@ -60,12 +64,42 @@ double number_option(const po::variables_map& vm, const char* name, double low, 
   return value;
 }
 
-CpuWork work_from(const po::variables_map& vm) {
-  const auto backend = vm["backend"].as<std::string>(), work = vm["work"].as<std::string>();
-  if (backend != "cpu") throw InputError(fmt::format("--backend: expected cpu, got '{}'", backend));
-  if (work == "sleep") return CpuWork::kSleep;
-  if (work == "blas") return CpuWork::kBlas;
-  throw InputError(fmt::format("--work: expected sleep or blas, got '{}'", work));
+// Makes a backend for each run.
+using MakeBackend = std::function<std::unique_ptr<Backend>(const Program&)>;
+struct Choice {
+  std::string backend, work;
+  MakeBackend make;
+};
+
+std::string one_of(const std::string& option, const std::string& text,
+                   const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), text) == known.end())
+    throw InputError(
+        fmt::format("--{}: expected {}, got '{}'", option, fmt::join(known, " or "), text));
+  return text;
+}
+
+Choice choice_from(const po::variables_map& vm) {
+  Choice choice;
+  choice.backend = one_of("backend", vm["backend"].as<std::string>(), {"cpu", "cuda"});
+  const bool cpu = choice.backend == "cpu";
+  choice.work = cpu ? "sleep" : "spin";
+  if (vm.count("work")) choice.work = vm["work"].as<std::string>();
+  if (cpu) {
+    const bool blas = one_of("work", choice.work, {"sleep", "blas"}) == "blas";
+    choice.make = [blas](const Program& program) {
+      return cpu_backend(program, blas ? CpuWork::kBlas : CpuWork::kSleep);
+    };
+    return choice;
+  }
+  const bool gemm = one_of("work", choice.work, {"spin", "gemm"}) == "gemm";
+  if (vm.count("dry-run")) return choice;
+  const std::shared_ptr<Device> device = cuda_device();
+  choice.make = [gemm, device](const Program& program) {
+    device->reset();
+    return device_backend(program, *device, gemm ? DeviceWork::kGemm : DeviceWork::kSpin);
+  };
+  return choice;
 }
 
 Program program_of(const Run& run, double scale) {
@@ -94,7 +128,8 @@ void check_can_run(const Scenario& scenario) {
 }
 
 // As many runs as asked for; the caller picks.
-std::vector<Timeline> measure(const po::variables_map& vm, const Program& program, CpuWork work) {
+std::vector<Timeline> measure(const po::variables_map& vm, const Program& program,
+                              const MakeBackend& make) {
   const double watchdog_s = number_option(vm, "watchdog", 0.1, 86400);
   const auto repeat = static_cast<int>(number_option(vm, "repeat", 1, 1000));
   interrupted = false;
@@ -105,7 +140,7 @@ std::vector<Timeline> measure(const po::variables_map& vm, const Program& progra
       .watchdog = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * watchdog_s)),
       .cancelled = &interrupted};
   for (int i = 0; i < repeat; ++i) {
-    const auto backend = cpu_backend(program, work);
+    const auto backend = make(program);
     runs.push_back(execute(program, *backend, options));
   }
   std::signal(SIGINT, before_int);
@@ -115,8 +150,8 @@ std::vector<Timeline> measure(const po::variables_map& vm, const Program& progra
 
 void print_execute_help(std::ostream& out) {
   out << "usage: stagesim execute [SCENARIO] [options]\n\n"
-         "Runs one schedule for real, every rank on its own thread, and prints what was measured "
-         "beside what was\npredicted: the lowered order is the same.\n\n"
+         "Runs one schedule for real, every rank on its own thread or stream of a GPU, and prints "
+         "what was measured\nbeside what was predicted: the lowered order is the same.\n\n"
       << execute_options()
       << "\nexamples\n"
          "  stagesim execute unit-p4-m8 --scale 10 --repeat 5\n"
@@ -133,7 +168,7 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     print_execute_help(out);
     return Answer::kYes;
   }
-  const CpuWork work = work_from(vm);
+  const Choice choice = choice_from(vm);
   const double scale = number_option(vm, "scale", 1e-6, 1e6);
   const Scenario scenario = scenario_with_schedule("execute", vm);
   check_can_run(scenario);
@@ -143,12 +178,10 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     print_plan(out, program);
     return Answer::kYes;
   }
-  Execution execution{.predicted = replay(program),
-                      .backend = "cpu",
-                      .work = vm["work"].as<std::string>(),
-                      .scale = scale};
+  Execution execution{
+      .predicted = replay(program), .backend = choice.backend, .work = choice.work, .scale = scale};
   try {
-    execution.runs = measure(vm, program, work);
+    execution.runs = measure(vm, program, choice.make);
   } catch (const HangError& hang) {
     fmt::print(notes, "hang: {}\n", hang.what());
     return Answer::kNo;
@@ -172,7 +205,6 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
 }  // namespace
 
 const Command kExecuteCommand{
-    "execute", "run one schedule on threads of this machine: measured beside predicted",
-    execute_command};
+    "execute", "run one schedule on threads or a GPU: measured beside predicted", execute_command};
 
 }  // namespace stagesim

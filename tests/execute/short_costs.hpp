@@ -1,0 +1,14 @@
+#pragma once
+
+#include "sim/costs.hpp"
+#include "sim/schedule.hpp"
+
+namespace stagesim::test {
+
+// Of short ops: for tests that look at the order, not at the time.
+Costs short_costs(const Shape& shape);
+
+// A schedule whose ranks choose, as the order that they chose.
+Schedule fixed_order(const Schedule& schedule, const Costs& costs);
+
+}  // namespace stagesim::test

@@ -1,0 +1,45 @@
+#include "tools/device/device.hpp"
+
+namespace stagesim {
+
+std::string_view text(DType dtype) {
+  switch (dtype) {
+    case DType::kFp32:
+      return "fp32";
+    case DType::kTf32:
+      return "tf32";
+    case DType::kFp16:
+      return "fp16";
+    case DType::kBf16:
+      return "bf16";
+    case DType::kFp64:
+      return "fp64";
+  }
+  return "";
+}
+
+std::string_view text(MemoryKernel kernel) {
+  switch (kernel) {
+    case MemoryKernel::kAdd:
+      return "add";
+    case MemoryKernel::kSoftmax:
+      return "softmax";
+    case MemoryKernel::kAdam:
+      return "adam";
+  }
+  return "";
+}
+
+std::string_view text(CopyKind kind) {
+  switch (kind) {
+    case CopyKind::kHostToDevice:
+      return "host_to_device";
+    case CopyKind::kDeviceToHost:
+      return "device_to_host";
+    case CopyKind::kWithinDevice:
+      return "within_device";
+  }
+  return "";
+}
+
+}  // namespace stagesim
