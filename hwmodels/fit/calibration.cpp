@@ -43,6 +43,29 @@ void update_launch(GpuProfile& gpu, const std::vector<LogReading>& readings) {
   }
 }
 
+bool update_memory(GpuProfile& gpu, const std::vector<LogReading>& readings) {
+  bool any = false;
+  for (const LogReading& reading : readings) {
+    const auto update = [&](const char* kernel, auto& quantity) {
+      const KernelPoint* largest = nullptr;
+      for (const KernelPoint& p : reading.kernels) {
+        if (p.kernel == kernel && (largest == nullptr || p.bytes > largest->bytes)) largest = &p;
+      }
+      if (largest == nullptr) return;
+      any = true;
+      quantity = Quantity{
+          .value = largest->bytes / largest->microseconds / 1e3 / gpu.memory_gb_per_s.value,
+          .from = Provenance::kMeasured,
+          .source = fmt::format("{} of {:g} MiB, {}", kernel, largest->bytes / (1 << 20),
+                                source_of(reading)),
+          .error = largest->spread};
+    };
+    update("add", gpu.memory_efficiency);
+    update("adam", gpu.kernel_efficiency[static_cast<std::size_t>(KernelKind::kAdam)]);
+  }
+  return any;
+}
+
 void settle(std::vector<LogReading>& readings, const CalibrationOptions& options,
             Problems& problems) {
   bool any_unnamed = false, any_unranked = false;

@@ -71,6 +71,10 @@ void update_gpu(GpuProfile& gpu, const MeasuredGemms& gemms);
 // The host's share of a launch, where stagesim-probe measured it.
 void update_launch(GpuProfile& gpu, const std::vector<LogReading>& readings);
 
+// The bandwidth that memory-bound kernels of stagesim-probe reached on their largest size, over the
+// peak: "add" for kernels in general, "adam" for the optimizer. Whether there were any.
+bool update_memory(GpuProfile& gpu, const std::vector<LogReading>& readings);
+
 // "allreduce.txt (nccl-tests 2.17.4, A100-SXM4-40GB)"
 std::string source_of(const LogReading& reading);
 // kMeasured when all of them come from our own probe.

@@ -38,6 +38,24 @@ void read_gemms(LogReading& reading, const Json& top, const std::string& device)
   }
 }
 
+void read_kernels(LogReading& reading, const Json& top) {
+  std::size_t position = 0;
+  for (const Json& row : list(top, "memory")) {
+    ++position;
+    const std::string kernel = printable(string_of(member(row, "kernel")));
+    const auto bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
+    if (kernel.empty() || !bytes || !us || *bytes <= 0 || *us <= 0) {
+      skip_line(reading, position, "memory: a row without kernel, bytes and us");
+      continue;
+    }
+    ++reading.rows;
+    reading.kernels.push_back({.kernel = kernel,
+                               .bytes = *bytes,
+                               .microseconds = *us,
+                               .spread = number_of(member(row, "spread")).value_or(0)});
+  }
+}
+
 // "copies" between GPUs are sends; copies within a GPU and from the host say nothing about a link.
 void read_copies(LogReading& reading, const Json& top) {
   std::size_t position = 0;
@@ -90,16 +108,18 @@ LogReading read_probe(std::string_view text, const std::string& file) {
                          file, kSchemaVersion, short_text(member(top, "schema_version")));
     return reading;
   }
+  reading.version = printable(string_of(member(top, "release")));
   if (const auto nccl = number_of(member(member(top, "device"), "nccl")))
     reading.version = fmt::format("NCCL {}", *nccl);
   reading.launch_us = number_of(member(member(member(top, "launch"), "kernel_issue"), "us"));
   const std::string device = printable(string_of(member(member(top, "device"), "name")));
   add_device(reading, device);
   read_gemms(reading, top, device);
+  read_kernels(reading, top);
   read_copies(reading, top);
   read_collectives(reading, top);
   if (reading.rows == 0)
-    reading.problems.add("{}: neither gemm nor copies nor collectives were measured", file);
+    reading.problems.add("{}: none of gemm, memory, copies and collectives was measured", file);
   return reading;
 }
 

@@ -58,12 +58,20 @@ struct GemmPoint {
   double microseconds = 0;
 };
 
+// A kernel whose time is the bytes it moves: "add", "softmax", "adam".
+struct KernelPoint {
+  std::string kernel{};
+  double bytes = 0, microseconds = 0;
+  double spread = 0;  // relative, of repeats
+};
+
 struct LogReading {
   std::string file{}, tool{}, version{};
   std::vector<std::string> devices{};  // different names, in the order found
   std::vector<LogPoint> points{};
   std::vector<LogRate> rates{};
   std::vector<GemmPoint> gemms{};
+  std::vector<KernelPoint> kernels{};
   std::optional<double> launch_us{};  // host time to issue a kernel
   std::vector<Timed> could_be{};      // of kUnknown points: what rows and columns allow
   int rows = 0;                       // rows with a measurement, size-0 rows too

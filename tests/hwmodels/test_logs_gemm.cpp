@@ -84,6 +84,7 @@ TEST_CASE("the probe's report is read for what it measured", "[hwmodels][logs]")
     "launch": {"kernel_issue": {"us": 2.1}},
     "gemm": [{"dtype": "bf16", "m": 4096, "n": 4096, "k": 4096, "batch": 1, "us": 210.5, "p10_us": 210},
              {"dtype": "bf16", "m": 0, "n": 1, "k": 1, "us": 1}],
+    "memory": [{"kernel": "add", "bytes": 4096, "us": 2, "spread": 0.01}, {"kernel": "adam", "bytes": 0, "us": 1}],
     "copies": [{"kind": "peer", "bytes": 1024, "us": 5}, {"kind": "peer_exchange", "bytes": 1024, "us": 6},
                {"kind": "within_device", "bytes": 1024, "us": 2}],
     "collectives": [{"op": "all_reduce", "gpus": 2, "bytes": 4096, "us": 20},
@@ -95,7 +96,10 @@ TEST_CASE("the probe's report is read for what it measured", "[hwmodels][logs]")
   CHECK(reading.launch_us == 2.1);
   REQUIRE(reading.gemms.size() == 1);
   CHECK(reading.gemms[0].microseconds == 210.5);
-  CHECK(reading.skipped == 1);
+  CHECK(reading.skipped == 2);
+  REQUIRE(reading.kernels.size() == 1);
+  CHECK(reading.kernels[0].kernel == "add");
+  CHECK(reading.kernels[0].spread == 0.01);
   REQUIRE(reading.points.size() == 4);
   CHECK(reading.points[0].what == Timed::kSend);
   CHECK(reading.points[1].what == Timed::kExchange);

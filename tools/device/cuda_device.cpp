@@ -35,7 +35,8 @@ class Scratch {
       cudaFree(data_);
       data_ = nullptr;
       check(cudaMalloc(&data_, bytes), "memory of the GPU");
-      check(cudaMemset(data_, 0, bytes), "memory of the GPU");
+      check(launch_fill(nullptr, data_, bytes), "memory of the GPU");
+      check(cudaDeviceSynchronize(), "memory of the GPU");
       size_ = bytes;
     }
     return data_;
@@ -151,6 +152,12 @@ class CudaDevice : public Device {
     used_events_ = 0;
     free_.clear();
     for (StreamId id = 0; id < streams_.size(); ++id) free_[streams_[id].part].push_back(id);
+  }
+
+  void forget_events() override {
+    synchronize();
+    const std::lock_guard lock(mutex_);
+    used_events_ = 0;
   }
 
   void nothing(StreamId id) override {

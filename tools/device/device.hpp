@@ -62,6 +62,8 @@ class Device {
   virtual void synchronize() = 0;
   // Nothing is under way and no stream or event is asked for any more: they may be given again.
   virtual void reset() = 0;
+  // The same of events alone.
+  virtual void forget_events() = 0;
 
   virtual void nothing(StreamId stream) = 0;  // an empty kernel
   virtual void spin(StreamId stream, Nanos time) = 0;

@@ -43,6 +43,11 @@ void FakeDevice::reset() {
   streams_.clear();
 }
 
+void FakeDevice::forget_events() {
+  const std::lock_guard lock(mutex_);
+  events_.clear();
+}
+
 void FakeDevice::pass(StreamId stream, double us) {
   const std::lock_guard lock(mutex_);
   // mt19937's own output, because distributions differ between standard libraries.

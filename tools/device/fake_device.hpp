@@ -33,6 +33,7 @@ class FakeDevice : public Device {
   Nanos at(EventId event) override;
   void synchronize() override {}
   void reset() override;
+  void forget_events() override;
 
   void nothing(StreamId stream) override;
   void spin(StreamId stream, Nanos time) override;

@@ -7,6 +7,20 @@ namespace {
 
 __global__ void nothing() {}
 
+__global__ void fill(unsigned short* data, unsigned long long words) {
+  const unsigned long long step = static_cast<unsigned long long>(gridDim.x) * blockDim.x;
+  for (unsigned long long i =
+           static_cast<unsigned long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+       i < words; i += step) {
+    unsigned x = static_cast<unsigned>(i) * 2654435761u;
+    x ^= x >> 15;
+    x *= 2246822519u;
+    x ^= x >> 13;
+    // Sign and fraction at random, the exponent that of numbers from 1/2 to 1.
+    data[i] = static_cast<unsigned short>((x & 0x807fu) | 0x3f00u);
+  }
+}
+
 __device__ unsigned long long nanoseconds() {
   unsigned long long time;
   asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(time));
@@ -85,6 +99,11 @@ constexpr int kBlock = 256, kBlocksPerMultiprocessor = 8;
 
 cudaError_t launch_nothing(cudaStream_t stream) {
   nothing<<<1, 1, 0, stream>>>();
+  return cudaGetLastError();
+}
+
+cudaError_t launch_fill(cudaStream_t stream, void* data, std::size_t bytes) {
+  fill<<<1024, 256, 0, stream>>>(static_cast<unsigned short*>(data), bytes / 2);
   return cudaGetLastError();
 }
 

@@ -2,12 +2,16 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace stagesim {
 
 // Launchers of the kernels in kernels.cu; each returns what the launch returned.
 cudaError_t launch_nothing(cudaStream_t stream);
+// 16-bit words of bf16 numbers between -1 and 1 that look random; as fp32 or fp64 they are numbers
+// of about that size too. Products of zeros draw less power, and run faster than real ones.
+cudaError_t launch_fill(cudaStream_t stream, void* data, std::size_t bytes);
 // One thread that watches the device's clock of nanoseconds.
 cudaError_t launch_spin(cudaStream_t stream, std::int64_t ns);
 // c[i] = a[i] + b[i], 16-bit elements, two to a word.

@@ -87,4 +87,15 @@ void print_gemms(std::ostream& out, const MeasuredGemms& g) {
                100 * g.fit.too_fast);
 }
 
+void print_memory(std::ostream& out, const GpuProfile& gpu) {
+  fmt::print(out, "\nmemory-bound kernels\n");
+  const auto row = [&](const char* name, const Quantity& q) {
+    fmt::print(out, "  {}: {:.3f} of {:g} GB/s ({})\n", name, q.value, gpu.memory_gb_per_s.value,
+               q.source);
+  };
+  row("in general", gpu.memory_efficiency);
+  const auto& adam = gpu.kernel_efficiency[static_cast<std::size_t>(KernelKind::kAdam)];
+  if (adam) row("optimizer", *adam);
+}
+
 }  // namespace stagesim

@@ -245,6 +245,7 @@ Answer calibrate(const std::vector<std::string>& args, std::ostream& out, std::o
       update_gpu(*target.gpu, *gemms);
     }
   }
+  if (target.gpu && update_memory(*target.gpu, readings)) print_memory(out, *target.gpu);
   problems.throw_if_any();
   if (!vm.count("out")) {
     fmt::print(out, "\nnothing written: --out PROFILE.json writes the profile\n");

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# On a machine with an NVIDIA GPU: probes it, calibrates a profile, runs every schedule on it beside its
+# prediction, and leaves all results and a summary in a folder. Under 9 minutes on one GPU.
+#   tools/gpu_check.sh [--bin FOLDER] RESULTS
+# FOLDER holds stagesim and stagesim-probe; without it they are built first (build/quick).
+set -euo pipefail
+
+bin=
+[ "${1:-}" != --bin ] || { bin=${2:?--bin needs a folder} && shift 2; }
+[ $# = 1 ] && [ "${1#-}" = "$1" ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2 && exit 2; }
+command -v nvidia-smi >/dev/null || { echo "gpu_check.sh: no nvidia-smi, so no NVIDIA GPU here" >&2 && exit 2; }
+mkdir -p "$1"
+results=$(cd "$1" && pwd)
+if [ -z "$bin" ]; then
+  cd "$(dirname "$0")/.."
+  cmake --preset quick >"$results/build.txt"
+  cmake --build --preset quick -j "$(nproc)" --target stagesim stagesim-probe >>"$results/build.txt"
+  bin=build/quick/tools/bin
+  mkdir -p $bin
+  cp build/quick/tools/stagesim/stagesim build/quick/tools/probe/stagesim-probe $bin/
+fi
+bin=$(cd "$bin" && pwd)
+cd "$results"
+
+nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv >machine.txt
+cat machine.txt
+name=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
+
+"$bin/stagesim-probe" --budget "${PROBE_SECONDS:-100}" --out probe.json 2>left_out.txt
+case "$name" in
+  *H100*SXM* | *"H100 80GB HBM3"*) base=h100-sxm-80gb ;;
+  *H200*) base=h200-sxm-141gb ;;
+  *B200*) base=b200-sxm-180gb ;;
+  *A100*40GB*) base=a100-sxm-40gb ;;
+  *A100*) base=a100-sxm-80gb ;;
+  *V100*) base=v100-sxm-32gb ;;
+  *L40S*) base=l40s ;;
+  *4090*) base=rtx-4090 ;;
+  *) base= ;;
+esac
+if [ -n "$base" ]; then
+  "$bin/stagesim" calibrate probe.json --profile "$base" --dtype bf16 --name measured --out measured.json >calibrate.txt
+  sed -n '/^GEMMs/,$p' calibrate.txt
+else
+  echo "no profile to start from for '$name': nothing calibrated" | tee calibrate.txt
+fi
+
+# row <work> <schedule>: predicted and measured step time, and the error, from the text report.
+row() {
+  local file="execute_$1_$2.txt" status=0
+  "$bin/stagesim" execute --schedule "$2" --ranks 4 --microbatches 8 --F 10 --B 20 --backend cuda \
+    --work "$1" --repeat 3 >"$file" 2>&1 || status=$?
+  case $status in
+    0) awk -v work="$1" -v name="$2" '/^step ms/ { printf "%-6s %-18s %10s %10s %8s %%\n", work, name, $3, $4, $5 }' "$file" ;;
+    *) printf '%-6s %-18s FAILED, exit %d: %s\n' "$1" "$2" $status "$(head -n 1 "$file")" ;;
+  esac
+}
+
+schedules=$("$bin/stagesim" list schedules | awk '/^  [a-z0-9-]+ / { print $1 }')
+[ -n "$schedules" ] || { echo "gpu_check.sh: stagesim list names no schedules" >&2 && exit 3; }
+{
+  printf '%-6s %-18s %10s %10s %8s\n' work schedule predicted measured error
+  for work in spin gemm; do
+    for schedule in $schedules; do row $work "$schedule"; done
+  done
+} | tee summary.txt
+for work in spin gemm; do
+  awk -v work=$work '$1 == work && $0 !~ /FAILED/ { e = $5 + 0; print e < 0 ? -e : e }' summary.txt | sort -n |
+    awk -v work=$work '{ e[NR] = $1 } END { if (NR) printf "%s: %d schedules, |error| %.2f %% median, %.2f %% at most\n", work, NR, e[int((NR + 1) / 2)], e[NR] }'
+done | tee -a summary.txt
+! grep -q FAILED summary.txt
