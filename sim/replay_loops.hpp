@@ -30,7 +30,7 @@ struct Later {
 };
 
 using EventQueue = std::priority_queue<Event, std::vector<Event>, Later>;
-EventQueue empty_queue(std::size_t expected) {
+inline EventQueue empty_queue(std::size_t expected) {
   std::vector<Event> storage;
   storage.reserve(expected);
   return EventQueue(Later(), std::move(storage));
