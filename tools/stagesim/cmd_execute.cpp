@@ -15,6 +15,7 @@
 #include "tools/stagesim/input.hpp"
 #include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/report.hpp"
+#include "tools/stagesim/timeline_file.hpp"
 #include "traces/chrome_trace.hpp"
 
 namespace po = boost::program_options;
@@ -40,6 +41,8 @@ po::options_description execute_options() {
       "watchdog", po::value<std::string>()->default_value("30"),
       "seconds without progress that count as a hang")(
       "dry-run", "print what each rank would do, and run nothing")(
+      "timeline", po::value<std::string>(),
+      "write every measured start and end, for 'stagesim validate'")(
       "trace", po::value<std::string>(), "write what was measured as a Chrome trace")(
       "json", "print one JSON document instead of text")("help", "this text");
   return options;
@@ -190,6 +193,12 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     return Answer::kInterrupted;
   }
   const bool same = print_execution(out, scenario, run, execution, vm.count("json") > 0);
+  if (vm.count("timeline")) {
+    write_file(vm["timeline"].as<std::string>(), [&](std::ostream& file) {
+      const std::string made_by = fmt::format("execute {} {}", choice.backend, choice.work);
+      write_timeline(file, timeline_file(scenario, run, execution.median_run(), made_by, scale));
+    });
+  }
   if (vm.count("trace")) {
     const auto path = vm["trace"].as<std::string>();
     write_file(path, [&](std::ostream& file) {

@@ -7,6 +7,7 @@
 #include "tools/stagesim/input.hpp"
 #include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/report.hpp"
+#include "tools/stagesim/timeline_file.hpp"
 #include "traces/chrome_trace.hpp"
 #include "traces/ops_csv.hpp"
 #include "viz/text_grid.hpp"
@@ -32,6 +33,7 @@ po::options_description run_options() {
       "leave out parts of the trace: a list of transfers, flows, counters")(
       "ops", po::value<std::string>(),
       "write every op with its versions and what it waited for, as CSV")(
+      "timeline", po::value<std::string>(), "write every start and end, for 'stagesim validate'")(
       "schedule-text", po::value<std::string>(), "write the order of every rank, as text");
   return options.add(output);
 }
@@ -81,6 +83,11 @@ void write_files(const po::variables_map& vm, const Scenario& scenario, const Ru
     const auto path = vm["ops"].as<std::string>();
     write_file(path,
                [&](std::ostream& file) { write_ops_csv(file, run.timeline, run.result.versions); });
+  }
+  if (vm.count("timeline")) {
+    write_file(vm["timeline"].as<std::string>(), [&](std::ostream& file) {
+      write_timeline(file, timeline_file(scenario, run, run.timeline, "replay"));
+    });
   }
   if (vm.count("schedule-text")) {
     const auto path = vm["schedule-text"].as<std::string>();

@@ -10,6 +10,7 @@ namespace stagesim {
 enum class Answer : int {
   kYes = 0,
   kNo = 1,
+  kNotComparable = 4,
   kInterrupted = 130  // as a shell counts it
 };                    // the exit codes 2 and 3 come from exceptions, in main alone
 
@@ -24,6 +25,7 @@ extern const Command kRunCommand;
 extern const Command kCompareCommand;
 extern const Command kExplainCommand;
 extern const Command kExecuteCommand;
+extern const Command kValidateCommand;
 extern const Command kListCommand;
 extern const Command kShowCommand;
 extern const Command kCalibrateCommand;

@@ -14,9 +14,9 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand,      &kCompareCommand, &kExplainCommand,
-                                    &kExecuteCommand,  &kListCommand,    &kShowCommand,
-                                    &kCalibrateCommand};
+const Command* const kCommands[] = {&kRunCommand,     &kCompareCommand,  &kExplainCommand,
+                                    &kExecuteCommand, &kValidateCommand, &kListCommand,
+                                    &kShowCommand,    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 
@@ -32,7 +32,8 @@ void print_help(std::ostream& out) {
          "  stagesim list                                         schedules, scenarios, profiles, "
          "nodes, models\n"
          "  stagesim show profile h100-sxm-80gb                   every number with its source\n\n"
-         "exit codes: 0 good, 1 the answer is no, 2 your input, 3 our bug. 'stagesim COMMAND "
+         "exit codes: 0 good, 1 the answer is no, 2 your input, 3 our bug, 4 not comparable. "
+         "'stagesim COMMAND "
          "--help' tells more.\n";
 }
 
