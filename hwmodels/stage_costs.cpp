@@ -234,6 +234,7 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
 
   StageEstimate estimate;
   estimate.tensor = plan.split.tensor;
+  estimate.layers = plan.layers;
   std::vector<std::size_t> host_bound;
   for (std::size_t s = 0; s < plan.layers.size(); ++s) {
     const LayerMix mix(model, plan, s);

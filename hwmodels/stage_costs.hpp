@@ -26,6 +26,7 @@ struct StageEstimate {
   std::vector<StageCosts> costs;  // forward, backward, input_grad, weight_grad; updates still zero
   std::vector<StageBytes> bytes;
   std::vector<std::int64_t> parameters;  // per stage, of one GPU
+  std::vector<int> layers;               // per stage, as planned; empty: not a transformer
   int tensor = 1;                        // GPUs per stage
   double tokens_per_microbatch = 0;
   // Model FLOPs, 3 x forward (recompute not counted), of one GPU of each stage.

@@ -51,7 +51,20 @@ LimitingStage limiting_stage(const Timeline& timeline, const Bubble& bubble) {
   return limit;
 }
 
+double updates_per_batch(const Timeline& timeline, const RunInputs& inputs) {
+  return static_cast<double>(inputs.batch) / timeline.shape().window;
+}
+
 }  // namespace
+
+Nanos step_time(const Timeline& timeline, const RunInputs& inputs) {
+  if (inputs.warm_windows == 0) return wall(timeline).length();
+  const int first = inputs.warm_windows - 1, last = first + inputs.measured_windows;
+  const double between =
+      static_cast<double>((end_of_window(timeline, last) - end_of_window(timeline, first)).count());
+  return Nanos(
+      std::llround(between / inputs.measured_windows * updates_per_batch(timeline, inputs)));
+}
 
 ScheduleResult summarise(const Timeline& timeline, const RunInputs& inputs) {
   const Shape& shape = timeline.shape();
@@ -63,17 +76,14 @@ ScheduleResult summarise(const Timeline& timeline, const RunInputs& inputs) {
   r.memory_known = inputs.memory_known;
   r.wall = wall(timeline).length();
   r.span = longest_rank_span(timeline);
-  r.updates_per_batch = static_cast<double>(inputs.batch) / shape.window;
+  r.updates_per_batch = updates_per_batch(timeline, inputs);
+  r.step_time = step_time(timeline, inputs);
   Interval interval;
   if (inputs.warm_windows == 0) {
-    r.step_time = r.wall;
     r.versions = versions(timeline);
   } else {
     const int first = inputs.warm_windows - 1, last = first + inputs.measured_windows;
     interval = {IntervalKind::kSteady, first, last};
-    const double between = static_cast<double>(
-        (end_of_window(timeline, last) - end_of_window(timeline, first)).count());
-    r.step_time = Nanos(std::llround(between / inputs.measured_windows * r.updates_per_batch));
     r.versions = versions(timeline, first + 1, last);
   }
   r.bubble = bubble(timeline, interval);

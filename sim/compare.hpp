@@ -55,6 +55,9 @@ struct ScheduleResult {
   std::vector<std::string> warnings;
 };
 
+// What the table calls the step.
+Nanos step_time(const Timeline& timeline, const RunInputs& inputs);
+
 // step_time: a run of one step takes the wall; otherwise the last end of update
 // warm - 1 + measured minus that of update warm - 1, scaled from those windows to one batch (DESIGN
 // "Step time, intervals, bubble").

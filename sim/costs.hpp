@@ -61,6 +61,11 @@ inline double scale_of(const std::vector<double>& microbatch_scale, int microbat
   return microbatch_scale[static_cast<std::size_t>(microbatch) % microbatch_scale.size()];
 }
 
+// Of a rank relative to one that takes the stated times; empty: 1.
+inline double speed_of(const std::vector<double>& rank_speed, int rank) {
+  return rank_speed.empty() ? 1 : rank_speed.at(static_cast<std::size_t>(rank));
+}
+
 // Everything that decides how long a Schedule takes. Independent of hardware models and of JSON.
 struct Costs {
   std::vector<StageCosts> stages;
@@ -69,6 +74,8 @@ struct Costs {
   std::vector<Nanos> pair{};
   // [i mod size]: micro-batch i relative to the one that the costs are of; empty: all the same
   std::vector<double> microbatch_scale{};
+  // [rank]: compute and optimizer steps take their time / this; empty: all 1
+  std::vector<double> rank_speed{};
   std::vector<LinkClass> links{{}};  // [0] within a node, [1] between nodes when there are several
   std::vector<std::int64_t> message_bytes;  // [s]: what transfer_time[s] carries; empty: not known
   int ranks_per_node = 0;                   // 0: all ranks on one node

@@ -83,6 +83,12 @@ Nanos scaled(const Lowering& l, const Op& op, Nanos time) {
 
 Nanos compute_time(const Lowering& l, const Op& op) { return scaled(l, op, duration(l, op)); }
 
+Nanos at_speed(const Lowering& l, int rank, Nanos time) {
+  const double speed = speed_of(l.costs.rank_speed, rank);
+  if (speed == 1) return time;
+  return rounded_nanos(static_cast<double>(time.count()) / speed);
+}
+
 // Of a pair: as stated, or as long as its two halves one after the other.
 Nanos pair_time(const Lowering& l, const Op& forward, const Op& backward) {
   const Nanos apart = compute_time(l, forward) + compute_time(l, backward);
@@ -134,8 +140,10 @@ std::size_t add_update(Lowering& l, int rank, const std::vector<Op>& ops, std::s
   const auto add_all = [&](OpKind kind, auto&& wanted) {
     for (Op cell : cells) {
       cell.kind = kind;
-      if (wanted(cell))
-        l.update_tasks.push_back(add(l, cell, static_cast<LaneId>(rank), duration(l, cell)));
+      if (!wanted(cell)) continue;
+      const Nanos time = duration(l, cell);
+      l.update_tasks.push_back(add(l, cell, static_cast<LaneId>(rank),
+                                   kind == OpKind::kStep ? at_speed(l, rank, time) : time));
     }
   };
   const bool owner_mode = l.shape.optimizer == Optimizer::kOwner && l.replicated();
@@ -174,7 +182,7 @@ void make_tasks(Lowering& l) {
       Nanos time = compute_time(l, ops[i]);
       if (ops[i].pair == PairPart::kForward) time = pair_time(l, ops[i], ops[i + 1]);
       if (ops[i].pair == PairPart::kBackward) time = Nanos{0};  // its forward takes all of it
-      const TaskId task = add(l, ops[i], static_cast<LaneId>(r), time);
+      const TaskId task = add(l, ops[i], static_cast<LaneId>(r), at_speed(l, r, time));
       l.index.insert(ops[i], task);
       if (ops[i].pair == PairPart::kBackward)
         l.program.pairs.push_back({l.index.find(ops[i - 1]), task});

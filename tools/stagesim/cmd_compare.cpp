@@ -4,6 +4,7 @@
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/input.hpp"
 #include "tools/stagesim/report.hpp"
+#include "tools/stagesim/uncertainty_report.hpp"
 
 namespace po = boost::program_options;
 
@@ -14,6 +15,9 @@ po::options_description compare_options() {
   po::options_description options = scenario_options();
   options.add_options()("schedules", po::value<std::string>(),
                         "a,b:parameter=value,c; all that train when left out");
+  add_uncertainty_option(options,
+                         "replay so many samples of each schedule, with the same draws for all: "
+                         "the intervals of their step times, and which is the fastest how often");
   return options.add(output_options());
 }
 
@@ -59,7 +63,7 @@ Answer compare(const std::vector<std::string>& args, std::ostream& out, std::ost
     return Answer::kYes;
   }
   const Scenario scenario = scenario_from("compare", vm);
-  const std::vector<Attempt> attempts = run_schedules(scenario, specs_from(vm, scenario));
+  std::vector<Attempt> attempts = run_schedules(scenario, specs_from(vm, scenario));
   Problems refusals;
   bool any = false;
   for (const Attempt& attempt : attempts) {
@@ -67,6 +71,7 @@ Answer compare(const std::vector<std::string>& args, std::ostream& out, std::ost
     if (!attempt.run) refusals.add_text(attempt.refusal);
   }
   if (!any) refusals.throw_if_any();
+  sample_steps(vm, scenario, false, attempts);
   if (vm.count("json")) {
     print_json(out, scenario, attempts);
   } else {

@@ -8,6 +8,7 @@
 #include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/report.hpp"
 #include "tools/stagesim/timeline_file.hpp"
+#include "tools/stagesim/uncertainty_report.hpp"
 #include "traces/chrome_trace.hpp"
 #include "traces/ops_csv.hpp"
 #include "viz/text_grid.hpp"
@@ -35,6 +36,9 @@ po::options_description run_options() {
       "write every op with its versions and what it waited for, as CSV")(
       "timeline", po::value<std::string>(), "write every start and end, for 'stagesim validate'")(
       "schedule-text", po::value<std::string>(), "write the order of every rank, as text");
+  add_uncertainty_option(options,
+                         "replay so many samples for the interval of the step time; 0: none; "
+                         "without it 200, where these are quick");
   return options.add(output);
 }
 
@@ -138,7 +142,8 @@ Answer run_command(const std::vector<std::string>& args, std::ostream& out, std:
   scenario.json["schedule"] =
       scenario.schedule.text();  // what ran, so that the result can be run again
   Attempt attempt{scenario.schedule, run_schedule(scenario, scenario.schedule), ""};
-  const std::vector<Attempt> attempts{std::move(attempt)};
+  std::vector<Attempt> attempts{std::move(attempt)};
+  sample_steps(vm, scenario, true, attempts);
   const Run& run = *attempts[0].run;
   write_files(vm, scenario, run, notes);
   if (vm.count("json")) {

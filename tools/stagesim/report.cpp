@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tools/stagesim/uncertainty_report.hpp"
 #include "traces/result_json.hpp"
 
 namespace stagesim {
@@ -215,6 +216,7 @@ void print_report(std::ostream& out, const Scenario& s, const std::vector<Attemp
   for (const Attempt& attempt : attempts) {
     if (!attempt.run) fmt::print(out, "refused: {}\n", attempt.refusal);
   }
+  print_uncertainty(out, s, attempts);
   fmt::print(out, "\n");
   for (const ScheduleResult& r : results) print_idle(out, r);
   if (s.has_bytes && !results.empty()) {
@@ -256,6 +258,7 @@ void print_json(std::ostream& out, const Scenario& s, const std::vector<Attempt>
     }
   }
   Json json = result_json(s.json, all_assumptions(s, attempts), results);
+  add_uncertainty(json["schedules"], s, attempts);
   json["refused"] = refused;
   out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }

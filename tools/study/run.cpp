@@ -10,6 +10,7 @@
 #include "sim/lower.hpp"
 #include "sim/replay.hpp"
 #include "tools/study/fastest_layers.hpp"
+#include "tools/study/run_costs.hpp"
 #include "tools/study/stage_estimate.hpp"
 
 namespace stagesim {
@@ -35,43 +36,6 @@ Windows windows_of(const ScheduleInfo& info, const ScheduleParams& params, int s
   const std::int64_t measured =
       std::max<std::int64_t>(asked, ceil_div(std::int64_t{asked} * params.batch, params.window));
   return {edge, measured, edge + measured + edge};
-}
-
-Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector<Nanos>& pair) {
-  Costs costs;
-  costs.stages = stages.costs;
-  costs.pair = pair;
-  costs.microbatch_scale = s.microbatch_scale;
-  costs.links = link_classes(s, stages.bytes);
-  for (const StageBytes& bytes : stages.bytes) costs.message_bytes.push_back(bytes.message);
-  costs.ranks_per_node = s.ranks_per_node;
-  costs.comm = s.comm;
-  costs.sharing = link_sharing(s);
-  costs.barrier = s.barrier;
-  return costs;
-}
-
-// Several GPUs of a group in each node carry its rings over a network port each: as wide as all of
-// these, or as the link within the node.
-LinkProfile over_ports(LinkProfile link, int ports, const LinkProfile& within) {
-  if (ports < 2) return link;
-  const double latency = link.latency_us.value;
-  for (auto& [bytes, us] : link.curve)
-    us = std::max(within.microseconds(bytes), latency + (us - latency) / ports);
-  link.name = fmt::format("{} ports of {}", ports, link.name);
-  return link;
-}
-
-// What the replicas and data-parallel copies of a stage reduce over: the slowest link among them.
-LinkProfile update_link(const Scenario& s, const Shape& shape) {
-  const bool replicas_apart =
-      shape.pipelines > 1 && s.ranks_per_node > 0 && s.ranks_per_node < s.ranks;
-  const bool copies_apart = s.nodes > 1 && s.data * s.split.tensor > s.gpus_per_node;
-  LinkProfile none;  // a single rank has no link and reduces with nobody
-  none.curve = {{1, 1}, {2, 2}};
-  if (replicas_apart) return s.link_between.value_or(none);
-  if (!copies_apart) return s.link_within.value_or(none);
-  return over_ports(*s.link_between, s.gpus_per_node / s.split.tensor, *s.link_within);
 }
 
 // Everything held at once at the very most must fit 64 bits.
@@ -212,15 +176,15 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
                      : "overlapped pairs: FB as given");
   }
   const auto before_updates = static_cast<std::ptrdiff_t>(stages.assumptions.size());
-  if (s.gpu != nullptr && s.model && !shape.forward_only) {
-    add_update_costs(stages, *s.model, *s.gpu, update_link(s, shape), shape.pipelines,
-                     shape.optimizer, s.data);
-  }
+  add_updates(stages, s, shape);
   check_memory_size(stages, shape, largest_scale(s));
   run.costs = costs_of(s, stages, pair);
   run.timeline = replay_or_refuse(info, s, lower(run.order, run.costs));
-  if (run.order.dispatch != Dispatch::kFixed)
-    run.order = chosen_order(run.timeline, run.order.name);
+  run.layers = stages.layers;
+  if (run.order.dispatch != Dispatch::kFixed) {
+    run.online = std::move(run.order);
+    run.order = chosen_order(run.timeline, run.online.name);
+  }
   run.memory = {.stages = stages.bytes,
                 .weight_copies = {},
                 .recompute = s.recompute,

@@ -66,7 +66,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields top(s.json, source, "");
   s.name = top.string("name", "unnamed");
   top.string("summary", "");
-  top.expect({"schedule", "run", "comm"});
+  top.expect({"schedule", "run", "comm", "variation"});
 
   JsonFields cluster = top.child("cluster");
   JsonFields parallel = top.child("parallel");
@@ -85,6 +85,7 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   read_batch(batch, s);
   read_schedule_field(top, s);
   read_run(top, s);
+  read_variation(top, s);
   for (JsonFields* part : {&top, &cluster, &parallel, &batch, &partition, &overheads})
     part->finish();
   // Costs are checked even where the shape is wrong, so that everything is reported together.

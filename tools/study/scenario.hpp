@@ -11,6 +11,7 @@
 #include "sim/base/json_fields.hpp"
 #include "sim/costs.hpp"
 #include "sim/memory.hpp"
+#include "tools/study/variation.hpp"
 
 namespace stagesim {
 
@@ -62,6 +63,7 @@ struct Scenario {
   int steps = 0;                         // 0: the schedule's default
   bool barrier = false;
   CommMode comm = CommMode::kOverlapped;
+  Variation variation;
   bool fair_links = false;  // messages share ports and network cards
   int nics_per_node = 0;    // 0: not said, one for each GPU
 

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <vector>
+
+#include "tools/study/scenario.hpp"
+
+namespace stagesim {
+
+// What a scenario's stages cost a schedule of their number, in the form that lower() takes.
+Costs costs_of(const Scenario& scenario, const StageEstimate& stages,
+               const std::vector<Nanos>& pair);
+
+// Fills in reduce, step and broadcast for a transformer on a GPU; without one, or without updates,
+// leaves them as they are.
+void add_updates(StageEstimate& stages, const Scenario& scenario, const Shape& shape);
+
+}  // namespace stagesim
