@@ -24,13 +24,17 @@ struct Sizes {
 
 }  // namespace
 
-Kernel gemm(double m, double n, double k) { return {2 * m * n * k, 2 * (m * k + k * n + m * n)}; }
-
-Kernel weight_grad(double m, double n, double k) {
-  return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n};
+Kernel gemm(double m, double n, double k) {
+  return {2 * m * n * k, 2 * (m * k + k * n + m * n), KernelKind::kPlain, m, n, k};
 }
 
-Kernel stream(double bytes, KernelKind kind) { return {0, bytes, kind}; }
+Kernel input_grad(double m, double n, double k) { return gemm(m, k, n); }
+
+Kernel weight_grad(double m, double n, double k) {
+  return {2 * m * n * k, 2 * (m * k + m * n) + 8 * k * n, KernelKind::kPlain, n, k, m};
+}
+
+Kernel stream(double bytes, KernelKind kind) { return {.flops = 0, .bytes = bytes, .kind = kind}; }
 
 void append(Kernels& to, const Kernels& more) { to.insert(to.end(), more.begin(), more.end()); }
 
@@ -95,10 +99,10 @@ Kernels head_input_grad_kernels(const Model& model, int b, TensorSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels = {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
                      stream(6 * z.logits),  // to 16 bits
-                     output(gemm(z.tokens, z.vocab, z.hidden)),
+                     output(input_grad(z.tokens, z.vocab, z.hidden)),
                      stream(6 * z.own_x, KernelKind::kNormBackward),
                      stream(4 * z.own_x, KernelKind::kNormBackward)};
-  if (model.encoder) append(kernels, {stream(6 * z.x), gemm(z.tokens, z.hidden, z.hidden)});
+  if (model.encoder) append(kernels, {stream(6 * z.x), input_grad(z.tokens, z.hidden, z.hidden)});
   return kernels;
 }
 

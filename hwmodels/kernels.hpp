@@ -12,12 +12,16 @@ namespace stagesim {
 struct Kernel {
   double flops = 0, bytes = 0;
   KernelKind kind = KernelKind::kPlain;
+  // Of one matrix product, as measured_matmuls lists them: rows and columns of the result, terms of
+  // each sum. 0: not one product.
+  double m = 0, n = 0, k = 0;
 };
 using Kernels = std::vector<Kernel>;
 
-// m rows, n columns out, k in: 2 bytes for each element of both inputs and the output. Input
-// gradients have the same size.
+// A linear layer for m rows, n columns out, k in: 2 bytes for each element of both inputs and the
+// output.
 Kernel gemm(double m, double n, double k);
+Kernel input_grad(double m, double n, double k);
 // The weight gradient reads both activations and adds to the fp32 gradient in place (4 + 4 bytes).
 Kernel weight_grad(double m, double n, double k);
 // Elementwise: memory traffic alone.

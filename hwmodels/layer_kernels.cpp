@@ -17,6 +17,7 @@ struct Linear {
     Kernel all = kernel(rows / experts, out, in);
     all.flops *= experts;
     all.bytes *= experts;
+    if (experts != 1) all.m = all.n = all.k = 0;
     return all;
   }
 };
@@ -110,7 +111,7 @@ double key_copy_bytes(const Widths& z) { return 4 * z.k; }
 
 // One of the attention core's GEMMs, on a score matrix of its own per head.
 Kernel batched(double flops, double elements) {
-  return {flops, 2 * elements, KernelKind::kBatchedMatmul};
+  return {.flops = flops, .bytes = 2 * elements, .kind = KernelKind::kBatchedMatmul};
 }
 
 }  // namespace
@@ -174,18 +175,18 @@ Kernels layer_input_grad_kernels(const Model& m, int b, TensorSplit split) {
   for (const Mlp& mlp : mlps(m, z)) {
     const double up = (m.gated ? 2 : 1) * mlp.activated;
     // Reads dy and x, writes dx.
-    append(kernels, {mlp.out.each(gemm), stream(2 * (mlp.activated + 2 * up))});
+    append(kernels, {mlp.out.each(input_grad), stream(2 * (mlp.activated + 2 * up))});
     bias(m.has_biases(), up);
-    kernels.push_back(mlp.in.each(gemm));
+    kernels.push_back(mlp.in.each(input_grad));
   }
   if (m.experts > 0) {
     append(kernels, {stream(2 * (z.x + z.copies)), stream(12 * z.tokens * m.experts),
-                     router(m, z).each(gemm), stream(6 * z.x)});
+                     router(m, z).each(input_grad), stream(6 * z.x)});
   }
   if (m.shared_experts > 0) kernels.push_back(stream(6 * z.x));
   append_norm_backward(kernels, z.x);
   dropout();
-  kernels.push_back(projection(m, z, gemm));
+  kernels.push_back(projection(m, z, input_grad));
   if (m.flash) {
     // Row sums of dO x O; then five GEMMs instead of two, because the scores are computed again:
     // Q K^T twice, dQ, dK; d probabilities, dV. Reads Q, O, dO, K, V, writes dQ, dK, dV.
@@ -208,7 +209,7 @@ Kernels layer_input_grad_kernels(const Model& m, int b, TensorSplit split) {
   bias(m.has_biases() || m.qkv_bias, z.q + z.k + z.v);
   const Linears linears = qkv_linears(m, z);
   for (auto linear = linears.rbegin(); linear != linears.rend(); ++linear)
-    kernels.push_back(linear->each(gemm));
+    kernels.push_back(linear->each(input_grad));
   append_norm_backward(kernels, z.x);
   return kernels;
 }

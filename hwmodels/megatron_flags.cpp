@@ -65,6 +65,7 @@ constexpr std::string_view kRead[] = {"num-layers",
                                       "decoder-first-pipeline-num-layers",
                                       "decoder-last-pipeline-num-layers",
                                       "pipeline-model-parallel-layout",
+                                      "use-distributed-optimizer",
                                       "nproc-per-node",
                                       "nnodes"};
 
@@ -99,9 +100,9 @@ constexpr Said kRefused[] = {
 };
 
 constexpr Said kNoted[] = {
-    {"use-distributed-optimizer", "optimizer states are counted whole, not sharded"},
     {"overlap-grad-reduce", "the gradient reduction is not hidden behind the backward"},
-    {"overlap-param-gather", "weights are not gathered after the step"},
+    {"overlap-param-gather",
+     "the gather of weights after the step is not hidden behind the forward"},
     {"grad-reduce-in-bf16", "gradients are reduced in fp32"},
     {"rampup-batch-size", "the full global batch is taken"},
     {"window-size", "every score of the sequence counts"},

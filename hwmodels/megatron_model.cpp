@@ -226,6 +226,8 @@ void read_megatron_parallel(MegatronArguments& args, MegatronLaunch& launch) {
     add_default(launch, args, "parallel.tensor", *tensor, "tensor-model-parallel-size");
   if (args.on("sequence-parallel"))
     add_default(launch, args, "parallel.sequence_parallel", true, "sequence-parallel");
+  if (args.on("use-distributed-optimizer"))
+    add_default(launch, args, "parallel.zero", 1, "use-distributed-optimizer");
   const char* apart = "no-async-tensor-model-parallel-allreduce";
   if (args.on(apart)) add_default(launch, args, "parallel.tensor_overlap", false, apart);
   int virtual_stages = 1;

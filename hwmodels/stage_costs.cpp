@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "hwmodels/arithmetic.hpp"
 #include "hwmodels/assumptions.hpp"
 #include "hwmodels/collectives.hpp"
 #include "hwmodels/kernels.hpp"
+#include "hwmodels/matmul_table.hpp"
 #include "hwmodels/tensor_traffic.hpp"
 #include "sim/base/error.hpp"
 
@@ -26,15 +28,26 @@ struct Work {
   Work operator*(double times) const { return {gpu_us * times, kernels * times}; }
 };
 
+// Times of kernels on a GPU: a matrix product of a measured shape as measured, everything else by
+// the roofline.
 struct Rates {
   const GpuProfile& gpu;
+  MatmulTable table;
+  std::set<std::array<double, 3>>* shapes;  // of products, as they come by
 
   Work work(const Kernels& kernels) const {
     Work sum{.gpu_us = 0, .kernels = static_cast<double>(kernels.size())};
     for (const Kernel& k : kernels) {
-      sum.gpu_us +=
-          std::max(k.flops / flops_per_us(gpu, k.kind), k.bytes / bytes_per_us(gpu, k.kind)) +
-          gpu.kernel_us.value;
+      const double memory_us = k.bytes / bytes_per_us(gpu, k.kind);
+      if (k.m > 0) shapes->insert({k.m, k.n, k.k});
+      // Back to back, so the gap between kernels is in it; a weight gradient's fp32 sums may not
+      // be.
+      if (const auto us = table.microseconds(k.m, k.n, k.k)) {
+        sum.gpu_us += std::max(*us, memory_us);
+      } else {
+        sum.gpu_us +=
+            std::max(k.flops / flops_per_us(gpu, k.kind), memory_us) + gpu.kernel_us.value;
+      }
     }
     return sum;
   }
@@ -226,7 +239,8 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
                                  double launch_us) {
   check_plan(model, plan);
   const int b = plan.microbatch;
-  const Rates rates{gpu};
+  std::set<std::array<double, 3>> shapes;
+  const Rates rates{gpu, MatmulTable(gpu, model.dtype), &shapes};
   const OpWork dense_layer = layer_work(layer_model(model, 0), plan, rates);
   const OpWork layer = layer_work(layer_model(model, model.dense_layers), plan, rates);
   const OpWork embedding = embedding_work(model, plan, rates);
@@ -254,6 +268,8 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
   estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
   estimate.flops_per_microbatch = 3 * model_forward_flops(model, b) / plan.split.tensor;
   estimate.assumptions = stage_assumptions(model, gpu, launch_us);
+  if (const std::string measured = rates.table.text(shapes); !measured.empty())
+    estimate.assumptions.push_back(measured);
   if (plan.split.tensor > 1) estimate.assumptions.push_back(tensor_text(plan));
   if (!host_bound.empty()) {
     estimate.assumptions.push_back(

@@ -41,14 +41,27 @@ struct StageEstimate {
 StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, const StagePlan& plan,
                                  double launch_us);
 
-// Fills reduce, step and broadcast. A stage has `replicas` in the pipelines of one group (AMDP
-// d/2), each on its own rank, and `data` copies of that group. Ring formulas at the link's
-// large-message rate, plus its latency per hop: an all-reduce over n moves 2 (n - 1) / n of the
-// gradients, a reduce to the owner or a broadcast from it moves them once. The step is
-// Megatron-LM's passes over memory (clip, Adam, copy, clear: 50 bytes per parameter, 58 with fp16's
-// unscaling).
+// Who takes part in the update of a stage.
+struct UpdatePlan {
+  int replicas = 1;  // in the pipelines of one group (AMDP d/2), each on its own rank
+  Optimizer optimizer = Optimizer::kReplicated;
+  int data = 1;        // copies of that group
+  bool shard = false;  // ZeRO-1, Megatron-LM's distributed optimizer (arXiv 1910.02054 section 5.1)
+
+  // Ranks that share the optimizer state of a stage: the owners of all copies, or all replicas.
+  int shards() const {
+    if (!shard) return 1;
+    return optimizer == Optimizer::kOwner ? data : replicas * data;
+  }
+};
+
+// Fills reduce, step and broadcast. Collectives as collective_microseconds has them: an all-reduce
+// over n moves 2 (n - 1) / n of the gradients, a reduce to the owner or a broadcast from it moves
+// them once; with shards a reduce-scatter of gradients and an all-gather of weights, both counted
+// as `reduce`. The step is Megatron-LM's passes over memory (clip, Adam, copy, clear: 50 bytes per
+// parameter, 58 with fp16's unscaling), all but the clearing on a rank's own shard.
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
-                      const LinkProfile& link, int replicas, Optimizer optimizer, int data);
+                      const LinkProfile& link, const UpdatePlan& plan);
 
 // Message times of every stage boundary on that link.
 LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& stages);

@@ -28,7 +28,8 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 }  // namespace
 
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
-                      const LinkProfile& link, int replicas, Optimizer optimizer, int data) {
+                      const LinkProfile& link, const UpdatePlan& plan) {
+  const auto [replicas, optimizer, data, shard] = plan;
   STAGESIM_CHECK(replicas >= 1 && data >= 1);
   const auto over = [&](CollectiveKind kind, double bytes, int n) {
     return collective_microseconds(link, kind, n, bytes);
@@ -46,14 +47,17 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   for (std::size_t s = 0; s < estimate.costs.size(); ++s) {
     const auto gradients = static_cast<double>(estimate.bytes[s].gradients);
     const auto weights = static_cast<double>(estimate.bytes[s].weights);
-    double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) +
-                                over(CollectiveKind::kAllReduce, gradients, data)
-                          : over(CollectiveKind::kAllReduce, gradients, replicas * data);
+    double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) : 0;
+    const int others = owner ? data : replicas * data;
+    reduce += shard ? over(CollectiveKind::kReduceScatter, gradients, others) +
+                          over(CollectiveKind::kAllGather, weights, others)
+                    : over(CollectiveKind::kAllReduce, gradients, others);
     if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
     const auto parameters = static_cast<double>(estimate.parameters[s]);
     const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
-    const double step = passes_us(parameters, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
-                        passes_us(parameters, kAdamBytes, KernelKind::kAdam, 1);
+    const double own = parameters / plan.shards();
+    const double step = passes_us(own, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
+                        passes_us(own, kAdamBytes, KernelKind::kAdam, 1);
     StageCosts& costs = estimate.costs[s];
     costs.reduce = update_nanos("the gradient reduction", s, reduce);
     // With an owner every replica clears its gradients after the broadcast.
@@ -73,17 +77,23 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
                     embedding / 1e6));
   }
   if (replicas * data < 2) return;
-  std::string how = fmt::format("all-reduced over {}", replicas * data);
-  CollectiveKind kind = CollectiveKind::kAllReduce;
+  const int others = owner ? data : replicas * data;
+  const std::string among =
+      shard ? fmt::format(
+                  "reduce-scattered over {0}, weights all-gathered after the step (ZeRO-1; "
+                  "each keeps 1/{0} of the optimizer state)",
+                  others)
+            : fmt::format("all-reduced over {}", others);
+  CollectiveKind kind = shard ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
+  std::string how = among;
   if (owner) {
     kind = CollectiveKind::kReduce;
     how = fmt::format("reduced over {} replicas to the owner of a stage, weights broadcast back",
                       replicas);
-    if (data > 1) how += fmt::format(", all-reduced over {} data-parallel owners", data);
+    if (data > 1) how += fmt::format("; {}, the data-parallel owners", among);
   }
-  estimate.assumptions.push_back(
-      fmt::format("gradients: fp32, {}; {}", how,
-                  collective_text(link, kind, owner ? replicas : replicas * data)));
+  estimate.assumptions.push_back(fmt::format(
+      "gradients: fp32, {}; {}", how, collective_text(link, kind, owner ? replicas : others)));
 }
 
 }  // namespace stagesim

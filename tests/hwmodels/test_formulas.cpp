@@ -126,7 +126,7 @@ TEST_CASE("all-reduce: 2 (r-1) beta L / r as Chimera's, with a ring's latency",
   link.curve = {{1, 5}, {1e6, 15}, {1e9, 10005}};  // 5 us and, for large messages, 100 GB/s
   link.latency_us.value = 5;
   StageEstimate e = transformer_stages(m, gpu, {{4}, 1}, 0);
-  add_update_costs(e, m, gpu, link, r, Optimizer::kReplicated, 1);
+  add_update_costs(e, m, gpu, link, {.replicas = r});
   const double bytes = double(e.bytes[0].gradients), alpha = 5e-3;
   const double beta = 1 / (link.large_message_gb_per_s() * 1e6);  // ms per byte
   const double volume = 2.0 * (r - 1) * beta * bytes / r;

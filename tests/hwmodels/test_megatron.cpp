@@ -71,17 +71,16 @@ TEST_CASE("a launch script gives the model, the batch, the pipeline and the clus
   CHECK(said(launch, "parallel.pipeline") == 4);
   CHECK(said(launch, "parallel.virtual") == 2);  // 24 / 4 / 3
   CHECK(said(launch, "parallel.tensor").is_null());
+  CHECK(said(launch, "parallel.zero") == 1);
   CHECK(said(launch, "schedule") == "interleaved-1f1b");
   CHECK(said(launch, "batch.micro") == 2);
   CHECK(said(launch, "batch.global") == 64);  // 8 x 2 x 4
   CHECK(said(launch, "cluster.nodes") == 2);
   CHECK(said(launch, "cluster.gpus_per_node") == 8);
   CHECK(launch.file.notes ==
-        std::vector<std::string>{
-            "--use-distributed-optimizer: optimizer states are counted whole, not sharded",
-            "5 flags about data, logging, checkpoints or learning: no effect",
-            "vocabulary: 50257 tokens of GPT2BPETokenizer",
-            "vocabulary: 50257 padded to 50304, a multiple of 128"});
+        std::vector<std::string>{"5 flags about data, logging, checkpoints or learning: no effect",
+                                 "vocabulary: 50257 tokens of GPT2BPETokenizer",
+                                 "vocabulary: 50257 padded to 50304, a multiple of 128"});
 }
 
 TEST_CASE("a Llama-3-8B launch has that model's parameters", "[hwmodels][megatron]") {

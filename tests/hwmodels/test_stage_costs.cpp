@@ -267,9 +267,10 @@ LinkProfile plain_link() {
 
 TEST_CASE("updates are ring formulas on the stage's bytes", "[hwmodels][costs]") {
   Model model = small_gpt();
-  const auto update = [&](int replicas, Optimizer optimizer, int data, std::size_t stage = 1) {
+  const auto update = [&](int replicas, Optimizer optimizer, int data, std::size_t stage = 1,
+                          bool shard = false) {
     StageEstimate all = estimate(model, kBytesOnly);
-    add_update_costs(all, model, kBytesOnly, plain_link(), replicas, optimizer, data);
+    add_update_costs(all, model, kBytesOnly, plain_link(), {replicas, optimizer, data, shard});
     return all.costs[stage];
   };
   // Gradient norm 4, clip 8, Adam 28, copy 6, clear 4 bytes per parameter; unscale 8 with fp16.
@@ -289,6 +290,17 @@ TEST_CASE("updates are ring formulas on the stage's bytes", "[hwmodels][costs]")
   CHECK(us(owner.step) == Approx(46 * n / 1e3));
   CHECK(us(owner.broadcast) == Approx(3 + 2 * n / 1e3 + 4 * n / 1e3));
   CHECK(us(update(4, Optimizer::kOwner, 2).reduce) == Approx(3 + 4 * n / 1e3 + 2 + 4 * n / 1e3));
+
+  // ZeRO-1: half of an all-reduce for the gradients, as much again for the 2-byte weights; all but
+  // the clearing of gradients on a quarter of the parameters.
+  const StageCosts sharded = update(2, Optimizer::kReplicated, 2, 1, true);
+  CHECK(us(sharded.reduce) == Approx(3 + 3 / 4.0 * 4 * n / 1e3 + 3 + 3 / 4.0 * 2 * n / 1e3));
+  CHECK(us(sharded.step) == Approx((46 / 4.0 + 4) * n / 1e3));
+  const StageCosts owners = update(4, Optimizer::kOwner, 2, 1, true);
+  CHECK(us(owners.reduce) == Approx(3 + 4 * n / 1e3 + 1 + 4 * n / 2e3 + 1 + 2 * n / 2e3));
+  CHECK(us(owners.step) == Approx(46 / 2.0 * n / 1e3));
+  CHECK(owners.broadcast == update(4, Optimizer::kOwner, 2).broadcast);
+  CHECK(update(1, Optimizer::kReplicated, 1, 1, true).step == alone.step);
 
   // A tied embedding's fp32 gradient is added up between both ends: 2 hops, its bytes once.
   const double tied = 2 + 4 * kV * kH / 1e3;
@@ -337,6 +349,46 @@ TEST_CASE("a stage boundary takes its message's time on the link", "[hwmodels][c
   const double message = 2 * kB * kS * kH;
   CHECK(us(link.transfer_time[0]) == Approx(2 + (message - 2000) / 1e3));
   CHECK(link.transfer_time[2] == link.latency);  // the last stage sends nothing
+}
+
+TEST_CASE("matrix products of measured shapes take the measured time", "[hwmodels][costs]") {
+  // Four layers of forward products: tokens x {3h, h, 4h, h}; only compute takes time on this GPU.
+  const StagePlan plan{.layers = {4, 4, 4}, .microbatch = 3};
+  const double rows = 3 * kS;  // of which none of the widths is a multiple
+  const StageCosts plain = estimate(small_gpt(), kFlopsOnly, plan).costs[1];
+  const auto by_rate = [&](double m, double n, double k) { return 2 * m * n * k / 1e6; };
+  const auto with = [&](double m, double n, double k, const char* dtype = "bf16") {
+    GpuProfile measured = kFlopsOnly;
+    measured.measured_matmuls = {
+        {.dtype = dtype, .m_n_k_us = {{m, n, k, 1e6}}, .from = Provenance::kLog, .source = "own"}};
+    return estimate(small_gpt(), measured, plan).costs[1];
+  };
+  // The up projection forward; its input gradient sums over 4h and its weight gradient over rows.
+  const double forward = 4 * (1e6 - by_rate(rows, 4 * kH, kH));
+  CHECK(us(with(rows, 4 * kH, kH).forward - plain.forward) == Approx(forward));
+  CHECK(us(with(4 * kH, rows, kH).forward - plain.forward) == Approx(forward));  // transposed
+  CHECK(with(rows, 4 * kH, kH, "fp16").forward == plain.forward);
+  CHECK(with(rows, 4 * kH, kH + 8).forward == plain.forward);
+  // rows x h with 4h terms: the down projection forward and the up projection's input gradient.
+  const StageCosts down = with(rows, kH, 4 * kH);
+  CHECK(us(down.forward - plain.forward) == Approx(forward));
+  CHECK(us(down.input_grad - plain.input_grad) == Approx(forward));
+  CHECK(down.weight_grad == plain.weight_grad);
+  // 4h x h over the rows: the weight gradients of both, one of them transposed.
+  const StageCosts weight = with(4 * kH, kH, rows);
+  CHECK(weight.forward == plain.forward);
+  CHECK(us(weight.weight_grad - plain.weight_grad) == Approx(2 * forward));
+}
+
+TEST_CASE("a report says how many shapes were measured", "[hwmodels][costs]") {
+  GpuProfile gpu = kFlopsOnly;
+  gpu.measured_matmuls = {{.dtype = "bf16",
+                           .m_n_k_us = {{3 * kS, 4 * kH, kH, 10}},
+                           .from = Provenance::kLog,
+                           .source = "own"}};
+  const StageEstimate all = estimate(small_gpt(), gpu, {.layers = {4, 4, 4}, .microbatch = 3});
+  CHECK(std::count(all.assumptions.begin(), all.assumptions.end(),
+                   "matmul: 1 of 12 shapes as measured, the others by the rate (log: own)") == 1);
 }
 
 }  // namespace

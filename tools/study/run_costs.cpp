@@ -49,10 +49,16 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector
   return costs;
 }
 
+UpdatePlan update_plan(const Scenario& s, const Shape& shape) {
+  return {.replicas = shape.pipelines,
+          .optimizer = shape.optimizer,
+          .data = s.data,
+          .shard = s.shard_optimizer};
+}
+
 void add_updates(StageEstimate& stages, const Scenario& s, const Shape& shape) {
   if (s.gpu == nullptr || !s.model || shape.forward_only) return;
-  add_update_costs(stages, *s.model, *s.gpu, update_link(s, shape), shape.pipelines,
-                   shape.optimizer, s.data);
+  add_update_costs(stages, *s.model, *s.gpu, update_link(s, shape), update_plan(s, shape));
 }
 
 }  // namespace stagesim

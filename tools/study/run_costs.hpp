@@ -10,6 +10,9 @@ namespace stagesim {
 Costs costs_of(const Scenario& scenario, const StageEstimate& stages,
                const std::vector<Nanos>& pair);
 
+// Who takes part in its updates.
+UpdatePlan update_plan(const Scenario& scenario, const Shape& shape);
+
 // Fills in reduce, step and broadcast for a transformer on a GPU; without one, or without updates,
 // leaves them as they are.
 void add_updates(StageEstimate& stages, const Scenario& scenario, const Shape& shape);

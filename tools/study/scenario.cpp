@@ -76,7 +76,8 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields overheads = top.child("overheads");
   cluster.expect(
       {"gpu", "node", "nodes", "gpus_per_node", "nics_per_node", "intra", "inter", "p2p"});
-  parallel.expect({"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "virtual"});
+  parallel.expect(
+      {"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "zero", "virtual"});
   partition.expect({"layers"});
   overheads.expect({"launch_us"});
   read_cluster(cluster, s);

@@ -50,6 +50,7 @@ struct Scenario {
   std::string name;
   Json json;  // as read, overrides applied
   int ranks = 1, data = 1;
+  bool shard_optimizer = false;          // parallel.zero 1
   TensorSplit split;                     // GPUs of one rank; times and bytes are one GPU's
   bool tensor_overlap = true;            // see StagePlan
   int virtual_stages = 0;                // parallel.virtual, stages per rank; 0: not given

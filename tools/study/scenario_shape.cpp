@@ -100,6 +100,7 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   const bool sized = s.gpus_per_node > 0;
   if (cluster.has("nodes") && !sized) cluster.missing("gpus_per_node");
   s.split.tensor = static_cast<int>(tensor);
+  s.shard_optimizer = parallel.integer("zero", 0, 1, 0) == 1;
   s.split.sequence_parallel = parallel.boolean("sequence_parallel", false);
   s.tensor_overlap = parallel.boolean("tensor_overlap", true);
   if (s.split.sequence_parallel && tensor == 1)
