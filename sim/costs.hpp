@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/base/time.hpp"
+#include "sim/overlap_tax.hpp"
 
 namespace stagesim {
 
@@ -81,7 +82,8 @@ struct Costs {
   int ranks_per_node = 0;                   // 0: all ranks on one node
   CommMode comm = CommMode::kOverlapped;
   LinkSharing sharing{};
-  bool barrier = false;  // all ranks wait between reduce and optimizer step
+  OverlapTax overlap_tax{};  // not together with fair sharing
+  bool barrier = false;      // all ranks wait between reduce and optimizer step
 
   std::size_t link_class(int from_rank, int to_rank) const {
     return ranks_per_node == 0 || from_rank / ranks_per_node == to_rank / ranks_per_node ? 0 : 1;

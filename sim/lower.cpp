@@ -261,6 +261,7 @@ Program lower(const Schedule& schedule, const Costs& costs) {
   check_length(l);
   make_edges(l);
   if (costs.sharing.fair) make_network(l);
+  l.program.overlap_tax = costs.overlap_tax;
   l.program.what = std::move(l.what);
   return std::move(l.program);
 }

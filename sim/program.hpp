@@ -7,6 +7,7 @@
 
 #include "sim/base/time.hpp"
 #include "sim/network.hpp"
+#include "sim/overlap_tax.hpp"
 #include "sim/schedule.hpp"
 
 namespace stagesim {
@@ -70,7 +71,8 @@ struct Program {
   // greedy only: after this task the lane is kept for the task that follows it in the arrays (the
   // parts of an update are one unit)
   std::vector<bool> keeps_lane;
-  Network network{};  // which messages share which links; without routes none do
+  Network network{};         // which messages share which links; without routes none do
+  OverlapTax overlap_tax{};  // not together with a network
 };
 
 }  // namespace stagesim

@@ -69,8 +69,10 @@ void replay_into(const Program& program, ReplayBuffers& b) {
   b.unmet.assign(program.unmet.begin(), program.unmet.end());
   b.lane_free.assign(program.what->lanes.size(), Nanos{0});
   OwnLinks own;
-  const TaskId done =
-      program.network.shared() ? run_on_shared_links(program, b) : run(program, b, own);
+  STAGESIM_CHECK(!program.network.shared() || !program.overlap_tax.any());
+  const TaskId done = program.network.shared()    ? run_on_shared_links(program, b)
+                      : program.overlap_tax.any() ? run_taxed(program, b)
+                                                  : run(program, b, own);
   if (done != tasks) report_deadlock(program, b.unmet, tasks - done);
   for (const Program::Pair& pair : program.pairs) b.start[pair.backward] = b.start[pair.forward];
 }

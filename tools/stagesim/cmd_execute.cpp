@@ -123,6 +123,11 @@ void check_can_run(const Scenario& scenario) {
     throw InputError(fmt::format("execute: {} ranks are as many threads; at most {} are started",
                                  scenario.ranks, kMostRanks));
   }
+  if (scenario.overlap_tax.any()) {
+    throw InputError(
+        "execute: comm.overlap_tax is predicted only; the backends do not slow ops down, so leave "
+        "it out");
+  }
   if (scenario.fair_links) {
     throw InputError(
         "execute: comm.sharing \"fair\" is predicted only; the cpu backend gives every pair of "

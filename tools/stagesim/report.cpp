@@ -148,15 +148,24 @@ std::string replayed_text(const ScheduleResult& r) {
                      r.shape.window == 1 ? "" : "es", measured);
 }
 
+std::string communication_text(const Scenario& s) {
+  if (s.comm == CommMode::kBlocking) {
+    return "communication: blocking, a rank computes nothing until its group of sends and "
+           "receives is done";
+  }
+  if (!s.overlap_tax.any())
+    return "communication: overlapped, transfers run beside compute at no cost to it (assumed)";
+  return fmt::format(
+      "communication: overlapped; beside a message ops take {:g} times as long, and a message {:g} "
+      "times while either end computes (comm.overlap_tax, as given)",
+      s.overlap_tax.compute, s.overlap_tax.transfer);
+}
+
 }  // namespace
 
 std::vector<std::string> all_assumptions(const Scenario& s, const std::vector<Attempt>& attempts) {
   std::vector<std::string> lines = s.assumptions;
-  lines.push_back(
-      s.comm == CommMode::kBlocking
-          ? "communication: blocking, a rank computes nothing until its group of sends and "
-            "receives is done"
-          : "communication: overlapped, transfers run beside compute at no cost to it (assumed)");
+  lines.push_back(communication_text(s));
   lines.push_back(
       s.barrier
           ? "step barrier: all ranks wait for each other before the optimizer step (run.barrier)"

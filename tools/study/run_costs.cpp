@@ -45,6 +45,7 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector
   costs.ranks_per_node = s.ranks_per_node;
   costs.comm = s.comm;
   costs.sharing = link_sharing(s);
+  costs.overlap_tax = s.overlap_tax;
   costs.barrier = s.barrier;
   return costs;
 }

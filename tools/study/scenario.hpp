@@ -66,6 +66,7 @@ struct Scenario {
   CommMode comm = CommMode::kOverlapped;
   Variation variation;
   bool fair_links = false;  // messages share ports and network cards
+  OverlapTax overlap_tax;   // comm.overlap_tax
   int nics_per_node = 0;    // 0: not said, one for each GPU
 
   // For source.virtual_stages; of a run see stage_estimate.hpp. Updates still zero with a GPU.

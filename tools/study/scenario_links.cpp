@@ -10,6 +10,7 @@
 namespace stagesim {
 namespace {
 
+constexpr double kMostTax = 100;
 constexpr std::string_view kShared = "messages through one port share it max-min fairly";
 
 // With several nodes: which GPUs use which network card.
@@ -99,6 +100,24 @@ std::string link_names(const Scenario& s) {
 }
 
 }  // namespace
+
+void read_overlap_tax(JsonFields& comm, Scenario& s) {
+  if (!comm.has("overlap_tax")) return;
+  JsonFields tax = comm.child("overlap_tax");
+  s.overlap_tax.compute = tax.number("compute", 1, kMostTax, 1.0);
+  s.overlap_tax.transfer = tax.number("transfer", 1, kMostTax, 1.0);
+  tax.finish();
+  if (s.overlap_tax.any() && s.comm == CommMode::kBlocking) {
+    comm.problem("overlap_tax",
+                 "nothing runs beside a message with comm.mode \"blocking\"; leave one of the two "
+                 "out");
+  }
+  if (s.overlap_tax.any() && s.fair_links) {
+    comm.problem("overlap_tax",
+                 "taxes of messages that also share links are not modelled; leave out one of "
+                 "comm.overlap_tax and comm.sharing \"fair\"");
+  }
+}
 
 LinkSharing link_sharing(const Scenario& s) {
   const int gpus = std::max(1, s.gpus_per_node);

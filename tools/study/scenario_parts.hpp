@@ -35,6 +35,7 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s);
 void read_batch(JsonFields& batch, Scenario& s);
 void read_schedule_field(JsonFields& top, Scenario& s);
 void read_run(JsonFields& top, Scenario& s);  // "run" and "comm"
+void read_overlap_tax(JsonFields& comm, Scenario& s);
 void read_variation(JsonFields& top, Scenario& s);
 void read_stage_times(JsonFields& model, JsonFields& partition, JsonFields& overheads, Scenario& s);
 void read_transformer(JsonFields& model, JsonFields& parallel, JsonFields& partition,

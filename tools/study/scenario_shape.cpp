@@ -254,6 +254,7 @@ void read_run(JsonFields& top, Scenario& s) {
                  "cluster.nics_per_node has an effect only where messages share links: expected "
                  "\"fair\" here, or no nics_per_node");
   }
+  read_overlap_tax(comm, s);
   comm.finish();
 }
 
