@@ -50,12 +50,12 @@ std::int64_t layer_parameters(const Model& model, std::int64_t experts) {
 std::int64_t rounded_up(std::int64_t count, std::int64_t by) { return (count + by - 1) / by; }
 
 // Of a layer, those that every GPU of a tensor split holds: norms, biases added after the sum over
-// the GPUs, the router, projections to a latent.
-std::int64_t whole_parameters(const Model& model) {
-  const std::int64_t h = model.hidden, experts = model.experts;
-  std::int64_t count = 2 * (model.has_rms_norm() ? 1 : 2) * h + h * experts;
+// the GPUs, the router, projections to a latent. With `experts` of its experts there.
+std::int64_t whole_parameters(const Model& model, std::int64_t experts) {
+  const std::int64_t h = model.hidden;
+  std::int64_t count = 2 * (model.has_rms_norm() ? 1 : 2) * h + h * model.experts;
   if (model.has_biases())
-    count += h + h * (experts + (experts == 0 || model.shared_experts > 0 ? 1 : 0));
+    count += h + h * (experts + (model.experts == 0 || model.shared_experts > 0 ? 1 : 0));
   if (model.latent()) {
     const std::int64_t rank = model.kv_lora_rank, q_rank = model.q_lora_rank;
     count += h * (rank + model.qk_rope_head_dim) + rank + h * q_rank + q_rank;
@@ -73,6 +73,9 @@ std::int64_t all_parameters(const Model& model, std::int64_t experts) {
 }
 
 double tokens(const Model& model, int b) { return static_cast<double>(b) * model.seq; }
+double tokens(const Model& model, int b, const StageSplit& split) {  // of one GPU
+  return tokens(model, b) / split.context;
+}
 
 // Shared by all tensor ranks unless sequence-parallel: 2 bytes each for the inputs of both norms,
 // of QKV and of the MLP (8), and the two dropout masks (2).
@@ -115,37 +118,45 @@ double score_bytes_per_token(const Model& model) {
   return (model.dropout ? 5.0 : 2.0) * model.heads * model.seq;
 }
 
-double kept_bytes(const Model& model, int b, const TensorSplit& split, double score_bytes) {
+double kept_bytes(const Model& model, int b, const StageSplit& split, double score_bytes) {
   check_uniform(model);
   const double shared =
       shared_bytes_per_token(model) / (split.sequence_parallel ? split.tensor : 1);
-  return tokens(model, b) * (shared + (split_bytes_per_token(model) + score_bytes) / split.tensor);
+  return tokens(model, b, split) *
+         (shared + (split_bytes_per_token(model) + score_bytes) / split.tensor);
 }
 
-double head_input_bytes(const Model& model, int b, const TensorSplit& split) {
-  return 2.0 * tokens(model, b) * model.hidden / (split.sequence_parallel ? split.tensor : 1);
+double head_input_bytes(const Model& model, int b, const StageSplit& split) {
+  return 2.0 * tokens(model, b, split) * model.hidden /
+         (split.sequence_parallel ? split.tensor : 1);
 }
 
 }  // namespace
 
-std::int64_t layer_parameters(const Model& model, const TensorSplit& split) {
+std::int64_t layer_parameters(const Model& model, const StageSplit& split) {
   check_uniform(model);
-  const std::int64_t all = layer_parameters(model, std::int64_t{model.experts});
+  const std::int64_t all = layer_parameters(model, std::int64_t{model.experts} / split.expert);
   if (split.tensor == 1) return all;
-  const std::int64_t whole = whole_parameters(model);
+  const std::int64_t whole = whole_parameters(model, std::int64_t{model.experts} / split.expert);
   const std::int64_t keys = model.latent() ? 0 : 2 * std::int64_t{model.hidden} * model.kv_width();
   return whole + rounded_up(all - whole - keys, split.tensor) +
          rounded_up(keys,
                     std::min(split.tensor, model.kv_heads == 0 ? model.heads : model.kv_heads));
 }
 
-std::int64_t embedding_parameters(const Model& model, const TensorSplit& split) {
+std::int64_t expert_parameters(const Model& model, const StageSplit& split) {
+  if (model.experts == 0) return 0;
+  const std::int64_t own = model.experts / split.expert;
+  return rounded_up(own * mlp_parameters(model, model.expert_width()), split.tensor);
+}
+
+std::int64_t embedding_parameters(const Model& model, const StageSplit& split) {
   const std::int64_t h = model.hidden;
   return rounded_up(head_parameters(model), split.tensor) + model.position_rows() * h +
          (model.encoder ? 2 * h + 2 * h : 0);  // two segments; a norm
 }
 
-std::int64_t head_parameters(const Model& model, const TensorSplit& split) {
+std::int64_t head_parameters(const Model& model, const StageSplit& split) {
   return rounded_up(static_cast<std::int64_t>(model.vocab) * model.hidden, split.tensor);
 }
 
@@ -205,7 +216,7 @@ double model_forward_flops(const Model& model, int b) {
   return flops + (model.layers - dense) * layer_forward_flops(layer_model(model, dense), b);
 }
 
-double layer_activation_bytes(const Model& model, int b, const TensorSplit& split) {
+double layer_activation_bytes(const Model& model, int b, const StageSplit& split) {
   switch (model.recompute) {
     case Recompute::kNone:
       return kept_bytes(model, b, split, score_bytes_per_token(model));
@@ -214,47 +225,47 @@ double layer_activation_bytes(const Model& model, int b, const TensorSplit& spli
     case Recompute::kFull:
       break;
   }
-  return 2 * tokens(model, b) * model.hidden;  // the layer's input
+  return 2 * tokens(model, b, split) * model.hidden;  // the layer's input
 }
 
-double layer_activation_after_i_bytes(const Model& model, int b, const TensorSplit& split) {
+double layer_activation_after_i_bytes(const Model& model, int b, const StageSplit& split) {
   check_uniform(model);
   // Inputs (14 h) and output gradients (18 h) of the four linear layers. The same 32 h as all that
   // was kept except scores and dropout masks.
   const double shared = 8.0 * model.hidden / (split.sequence_parallel ? split.tensor : 1);
-  return tokens(model, b) * (shared + split_bytes_per_token(model) / split.tensor);
+  return tokens(model, b, split) * (shared + split_bytes_per_token(model) / split.tensor);
 }
 
-double layer_workspace_bytes(const Model& model, int b, const TensorSplit& split) {
+double layer_workspace_bytes(const Model& model, int b, const StageSplit& split) {
   const double scores = score_bytes_per_token(model);
   switch (model.recompute) {
     case Recompute::kNone:
       return 0;
     case Recompute::kSelective:
-      return tokens(model, b) * scores / split.tensor;
+      return tokens(model, b, split) * scores / split.tensor;
     case Recompute::kFull:
       break;
   }
   return kept_bytes(model, b, split, scores);
 }
 
-double embedding_activation_bytes(const Model& model, int b, const TensorSplit& split) {
-  const double mask = model.dropout ? tokens(model, b) * model.hidden : 0.0;
-  const double norm = model.encoder ? 2 * tokens(model, b) * model.hidden : 0.0;
-  return 8 * tokens(model, b) + (mask + norm) / (split.sequence_parallel ? split.tensor : 1);
+double embedding_activation_bytes(const Model& model, int b, const StageSplit& split) {
+  const double mask = model.dropout ? tokens(model, b, split) * model.hidden : 0.0;
+  const double norm = model.encoder ? 2 * tokens(model, b, split) * model.hidden : 0.0;
+  return 8 * tokens(model, b, split) + (mask + norm) / (split.sequence_parallel ? split.tensor : 1);
 }
 
-double head_activation_bytes(const Model& model, int b, const TensorSplit& split) {
+double head_activation_bytes(const Model& model, int b, const StageSplit& split) {
   // 4 s b h (1 + V/h), arXiv 2205.05198 section 4.3.
   // BERT's transform keeps its output before and after the GELU, too.
   return (model.encoder ? 4 : 2) * head_input_bytes(model, b, split) +
-         4 * tokens(model, b) * model.vocab / split.tensor;
+         4 * tokens(model, b, split) * model.vocab / split.tensor;
 }
 
-double head_activation_after_i_bytes(const Model& model, int b, const TensorSplit& split) {
+double head_activation_after_i_bytes(const Model& model, int b, const StageSplit& split) {
   // BERT: input and output gradient of the transform, too.
   return (model.encoder ? 3 : 1) * head_input_bytes(model, b, split) +
-         2 * tokens(model, b) * model.vocab / split.tensor;
+         2 * tokens(model, b, split) * model.vocab / split.tensor;
 }
 
 double interleaved_factor(int p, int v) {

@@ -85,9 +85,8 @@ std::vector<std::string> layer_assumptions(const Model& m) {
     const std::string dense =
         m.dense_layers > 0 ? fmt::format("; the first {} layers are dense", m.dense_layers) : "";
     lines.push_back(fmt::format(
-        "experts: {} of {}{} for each token, all of a layer on its rank, tokens spread evenly, one "
-        "grouped GEMM at the matmul rate; no expert parallelism (all-to-all), capacity limit or "
-        "router loss (assumed){}",
+        "experts: {} of {}{} for each token, tokens spread evenly, one grouped GEMM at the matmul "
+        "rate; no capacity limit or router loss (assumed){}",
         m.experts_per_token, m.experts, shared, dense));
   }
   if (m.latent()) {

@@ -6,8 +6,8 @@ namespace {
 // Sizes of one micro-batch at the ends of the model, in elements on one GPU of a tensor split.
 // Activations and weights take 2 bytes, dropout masks 1, logits and gradients of weights 4.
 struct Sizes {
-  Sizes(const Model& m, int b, TensorSplit split)
-      : tokens(static_cast<double>(b) * m.seq),
+  Sizes(const Model& m, int b, StageSplit split)
+      : tokens(static_cast<double>(b) * m.seq / split.context),
         hidden(m.hidden),
         vocab(1.0 * m.vocab / split.tensor),
         x(tokens * hidden),
@@ -53,7 +53,7 @@ Kernel output(Kernel gemm) {
 
 }  // namespace
 
-Kernels embedding_forward_kernels(const Model& model, int b, TensorSplit split) {
+Kernels embedding_forward_kernels(const Model& model, int b, StageSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels = {stream(4 * z.x)};                                    // gathers rows
   if (model.position_rows() > 0) kernels.push_back(stream(6 * z.own_x));  // adds the positions
@@ -63,7 +63,7 @@ Kernels embedding_forward_kernels(const Model& model, int b, TensorSplit split) 
   return kernels;
 }
 
-Kernels embedding_backward_kernels(const Model& model, int b, TensorSplit split) {
+Kernels embedding_backward_kernels(const Model& model, int b, StageSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels;
   if (model.dropout) kernels.push_back(stream(5 * z.own_x, KernelKind::kDropout));
@@ -79,7 +79,7 @@ Kernels embedding_backward_kernels(const Model& model, int b, TensorSplit split)
   return kernels;
 }
 
-Kernels head_forward_kernels(const Model& model, int b, TensorSplit split) {
+Kernels head_forward_kernels(const Model& model, int b, StageSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels;
   if (model.encoder)  // the masked-word transform and its GELU
@@ -95,7 +95,7 @@ Kernels head_forward_kernels(const Model& model, int b, TensorSplit split) {
   return kernels;
 }
 
-Kernels head_input_grad_kernels(const Model& model, int b, TensorSplit split) {
+Kernels head_input_grad_kernels(const Model& model, int b, StageSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels = {stream(8 * z.logits),  // softmax minus one-hot, times the loss scale
                      stream(6 * z.logits),  // to 16 bits
@@ -106,7 +106,7 @@ Kernels head_input_grad_kernels(const Model& model, int b, TensorSplit split) {
   return kernels;
 }
 
-Kernels head_weight_grad_kernels(const Model& model, int b, TensorSplit split) {
+Kernels head_weight_grad_kernels(const Model& model, int b, StageSplit split) {
   const Sizes z(model, b, split);
   Kernels kernels = {output(weight_grad(z.tokens, z.vocab, z.hidden))};
   if (model.encoder) kernels.push_back(weight_grad(z.tokens, z.hidden, z.hidden));

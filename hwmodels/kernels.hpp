@@ -38,19 +38,23 @@ void append(Kernels& to, const Kernels& more);
 // gradient. A tensor split of t (arXiv 1909.08053 section 3) gives each GPU 1/t of the heads, of
 // the MLP's width and of the vocabulary; norms, dropout and residuals stay whole unless sequence
 // parallel (arXiv 2205.05198 section 4.2.2). The collectives of the split are not kernels:
-// tensor_traffic.hpp.
-Kernels layer_forward_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels attention_core_forward_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels layer_input_grad_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels layer_weight_grad_kernels(const Model& model, int b, TensorSplit split = {});
+// split_traffic.hpp.
+Kernels layer_forward_kernels(const Model& model, int b, StageSplit split = {});
+Kernels attention_core_forward_kernels(const Model& model, int b, StageSplit split = {});
+// Of flash attention alone, which layer_input_grad_kernels contains.
+Kernels attention_core_backward_kernels(const Model& model, int b, StageSplit split = {});
+// Keys and values of one GPU's tokens, 16-bit.
+double key_value_bytes(const Model& model, int b, const StageSplit& split);
+Kernels layer_input_grad_kernels(const Model& model, int b, StageSplit split = {});
+Kernels layer_weight_grad_kernels(const Model& model, int b, StageSplit split = {});
 
 // First stage. Its gradient goes with the input gradient: autograd does not split it.
-Kernels embedding_forward_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels embedding_backward_kernels(const Model& model, int b, TensorSplit split = {});
+Kernels embedding_forward_kernels(const Model& model, int b, StageSplit split = {});
+Kernels embedding_backward_kernels(const Model& model, int b, StageSplit split = {});
 
 // Last stage: final norm, output layer, cross entropy on fp32 logits.
-Kernels head_forward_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels head_input_grad_kernels(const Model& model, int b, TensorSplit split = {});
-Kernels head_weight_grad_kernels(const Model& model, int b, TensorSplit split = {});
+Kernels head_forward_kernels(const Model& model, int b, StageSplit split = {});
+Kernels head_input_grad_kernels(const Model& model, int b, StageSplit split = {});
+Kernels head_weight_grad_kernels(const Model& model, int b, StageSplit split = {});
 
 }  // namespace stagesim

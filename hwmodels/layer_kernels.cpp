@@ -23,11 +23,11 @@ struct Linear {
 };
 using Linears = std::vector<Linear>;
 
-// Elements of one micro-batch on one GPU of a tensor split of t; activations take 2 bytes.
+// Elements of one micro-batch on one GPU; activations take 2 bytes.
 struct Widths {
-  Widths(const Model& m, int b, TensorSplit split)
+  Widths(const Model& m, int b, StageSplit split)
       : t(split.tensor),
-        tokens(static_cast<double>(b) * m.seq),
+        tokens(static_cast<double>(b) * m.seq / split.context),
         x(tokens * m.hidden / (split.sequence_parallel ? t : 1)),
         q_width(m.query_width() / t),
         // Fewer heads of keys and values than GPUs: each keeps one.
@@ -35,20 +35,26 @@ struct Widths {
         q(tokens * q_width),
         k(tokens * m.kv_width() * kv_share),
         v(tokens * m.value_width() * kv_share),
+        all_k(k * split.context),
+        all_v(v * split.context),
         context(tokens * m.context_width() / t),
         scores(tokens * m.seq * m.heads / t),
         qk_flops(2 * tokens * m.seq * m.query_width() / t),
         pv_flops(2 * tokens * m.seq * m.context_width() / t),
         mask(m.dropout ? 1 : 0),
-        copies(tokens * m.hidden * m.experts_per_token) {}
+        copies(tokens * m.hidden * m.experts_per_token),
+        own_experts(1.0 * m.experts / split.expert) {}
 
   double t, tokens;
   double x;  // of norms, dropout and residuals
-  double q_width, kv_share, q, k, v, context;
+  double q_width, kv_share, q, k, v;
+  double all_k, all_v;  // of the whole sequence, as the attention core reads them
+  double context;
   double scores;              // b a s^2
   double qk_flops, pv_flops;  // of the attention core's GEMMs, 2 b s^2 h
   double mask;                // bytes of dropout mask per element
   double copies;              // tokens as the experts get them
+  double own_experts;         // they get as many tokens from other GPUs as this one sends away
 };
 
 // Projections to queries, keys and values. Those to a latent are not split.
@@ -85,7 +91,7 @@ struct Mlp {
 std::vector<Mlp> mlps(const Model& m, const Widths& z) {
   if (m.experts == 0) return {Mlp(m, z.tokens, m.ffn_width() / z.t, 1)};
   const double routed = z.tokens * m.experts_per_token;
-  std::vector<Mlp> all{Mlp(m, routed, m.expert_width() / z.t, std::min<double>(m.experts, routed))};
+  std::vector<Mlp> all{Mlp(m, routed, m.expert_width() / z.t, std::min(z.own_experts, routed))};
   if (m.shared_experts > 0)
     all.emplace_back(m, z.tokens, 1.0 * m.shared_experts * m.expert_width() / z.t, 1);
   return all;
@@ -116,20 +122,20 @@ Kernel batched(double flops, double elements) {
 
 }  // namespace
 
-Kernels attention_core_forward_kernels(const Model& m, int b, TensorSplit split) {
+Kernels attention_core_forward_kernels(const Model& m, int b, StageSplit split) {
   const Widths z(m, b, split);
   if (m.flash) {  // reads Q, K, V, writes O; half of the scores under a causal mask
-    return {{(z.qk_flops + z.pv_flops) * (m.causal ? 0.5 : 1), 2 * (z.q + z.k + z.v + z.context),
-             KernelKind::kFlashForward}};
+    return {{(z.qk_flops + z.pv_flops) * (m.causal ? 0.5 : 1),
+             2 * (z.q + z.all_k + z.all_v + z.context), KernelKind::kFlashForward}};
   }
-  Kernels kernels = {batched(z.qk_flops, z.q + z.k + z.scores),
+  Kernels kernels = {batched(z.qk_flops, z.q + z.all_k + z.scores),
                      stream(4 * z.scores, KernelKind::kSoftmax)};  // scale, mask and softmax in one
   if (m.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));  // and the mask
-  kernels.push_back(batched(z.pv_flops, z.scores + z.v + z.context));
+  kernels.push_back(batched(z.pv_flops, z.scores + z.all_v + z.context));
   return kernels;
 }
 
-Kernels layer_forward_kernels(const Model& m, int b, TensorSplit split) {
+Kernels layer_forward_kernels(const Model& m, int b, StageSplit split) {
   const Widths z(m, b, split);
   const Kernel norm = stream(4 * z.x, KernelKind::kNorm);
   // Bias, dropout and residual in one: two reads, one write, the mask.
@@ -158,7 +164,22 @@ Kernels layer_forward_kernels(const Model& m, int b, TensorSplit split) {
   return kernels;
 }
 
-Kernels layer_input_grad_kernels(const Model& m, int b, TensorSplit split) {
+Kernels attention_core_backward_kernels(const Model& m, int b, StageSplit split) {
+  const Widths z(m, b, split);
+  // Row sums of dO x O; then five GEMMs instead of two, because the scores are computed again:
+  // Q K^T twice, dQ, dK; d probabilities, dV. Reads Q, O, dO, K, V, writes dQ, dK, dV.
+  return {stream(4 * z.context),
+          {.flops = (3 * z.qk_flops + 2 * z.pv_flops) * (m.causal ? 0.5 : 1),
+           .bytes = 2 * (2 * z.q + 2 * z.all_k + 2 * z.all_v + 2 * z.context),
+           .kind = KernelKind::kFlashBackward}};
+}
+
+double key_value_bytes(const Model& m, int b, const StageSplit& split) {
+  const Widths z(m, b, split);
+  return 2 * (z.k + z.v);
+}
+
+Kernels layer_input_grad_kernels(const Model& m, int b, StageSplit split) {
   const Widths z(m, b, split);
   Kernels kernels;
   const auto bias = [&](bool has, double elements) {  // its gradient: a sum over the tokens
@@ -188,15 +209,10 @@ Kernels layer_input_grad_kernels(const Model& m, int b, TensorSplit split) {
   dropout();
   kernels.push_back(projection(m, z, input_grad));
   if (m.flash) {
-    // Row sums of dO x O; then five GEMMs instead of two, because the scores are computed again:
-    // Q K^T twice, dQ, dK; d probabilities, dV. Reads Q, O, dO, K, V, writes dQ, dK, dV.
-    kernels.push_back(stream(4 * z.context));
-    kernels.push_back({(3 * z.qk_flops + 2 * z.pv_flops) * (m.causal ? 0.5 : 1),
-                       2 * (2 * z.q + 2 * z.k + 2 * z.v + 2 * z.context),
-                       KernelKind::kFlashBackward});
+    append(kernels, attention_core_backward_kernels(m, b, split));
   } else {
-    const Kernel of_context = batched(z.pv_flops, z.context + z.v + z.scores);
-    const Kernel of_scores = batched(z.qk_flops, z.scores + z.k + z.q);
+    const Kernel of_context = batched(z.pv_flops, z.context + z.all_v + z.scores);
+    const Kernel of_scores = batched(z.qk_flops, z.scores + z.all_k + z.q);
     kernels.push_back(stream(4 * z.context, KernelKind::kTranspose));  // rows into heads
     append(kernels, {of_context, of_context});                         // d probabilities, dV
     if (m.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
@@ -214,7 +230,7 @@ Kernels layer_input_grad_kernels(const Model& m, int b, TensorSplit split) {
   return kernels;
 }
 
-Kernels layer_weight_grad_kernels(const Model& m, int b, TensorSplit split) {
+Kernels layer_weight_grad_kernels(const Model& m, int b, StageSplit split) {
   const Widths z(m, b, split);
   Kernels kernels;
   for (const Linear& linear : qkv_linears(m, z)) kernels.push_back(linear.each(weight_grad));

@@ -66,6 +66,9 @@ constexpr std::string_view kRead[] = {"num-layers",
                                       "decoder-last-pipeline-num-layers",
                                       "pipeline-model-parallel-layout",
                                       "use-distributed-optimizer",
+                                      "context-parallel-size",
+                                      "expert-model-parallel-size",
+                                      "expert-tensor-parallel-size",
                                       "nproc-per-node",
                                       "nnodes"};
 
@@ -75,9 +78,6 @@ struct Said {
 };
 
 constexpr Said kRefused[] = {
-    {"context-parallel-size", "context parallelism is not modelled", true},
-    {"expert-model-parallel-size", "expert parallelism is not modelled", true},
-    {"expert-tensor-parallel-size", "expert parallelism is not modelled", true},
     {"mtp-num-layers", "multi-token prediction is not modelled"},
     {"account-for-embedding-in-pipeline-split", "give partition.layers instead"},
     {"account-for-loss-in-pipeline-split", "give partition.layers instead"},

@@ -226,6 +226,18 @@ void read_megatron_parallel(MegatronArguments& args, MegatronLaunch& launch) {
     add_default(launch, args, "parallel.tensor", *tensor, "tensor-model-parallel-size");
   if (args.on("sequence-parallel"))
     add_default(launch, args, "parallel.sequence_parallel", true, "sequence-parallel");
+  if (const auto context = args.integer("context-parallel-size", 1, 1024))
+    add_default(launch, args, "parallel.context", *context, "context-parallel-size");
+  if (const auto expert = args.integer("expert-model-parallel-size", 1, 1024))
+    add_default(launch, args, "parallel.expert", *expert, "expert-model-parallel-size");
+  const char* expert_tensor = "expert-tensor-parallel-size";
+  const int tensor = args.integer("tensor-model-parallel-size", 1, 1024).value_or(1);
+  if (args.integer(expert_tensor, 1, 1024).value_or(tensor) != tensor) {
+    args.problem(
+        fmt::format("{}: expected {}, the tensor split of everything else; another one for "
+                    "experts is not modelled",
+                    args.said(expert_tensor), tensor));
+  }
   if (args.on("use-distributed-optimizer"))
     add_default(launch, args, "parallel.zero", 1, "use-distributed-optimizer");
   const char* apart = "no-async-tensor-model-parallel-allreduce";

@@ -7,12 +7,12 @@
 #include <numeric>
 #include <set>
 
-#include "hwmodels/arithmetic.hpp"
 #include "hwmodels/assumptions.hpp"
 #include "hwmodels/collectives.hpp"
 #include "hwmodels/kernels.hpp"
 #include "hwmodels/matmul_table.hpp"
-#include "hwmodels/tensor_traffic.hpp"
+#include "hwmodels/split_traffic.hpp"
+#include "hwmodels/stage_bytes.hpp"
 #include "sim/base/error.hpp"
 
 namespace stagesim {
@@ -82,6 +82,21 @@ OpWork layer_work(const Model& model, const StagePlan& plan, const Rates& rates)
   OpWork layer{rates.work(layer_forward_kernels(model, b, plan.split)) + traffic.forward,
                rates.work(layer_input_grad_kernels(model, b, plan.split)) + traffic.input_grad,
                rates.work(layer_weight_grad_kernels(model, b, plan.split))};
+  if (plan.split.context > 1) {
+    const Traffic forward =
+        ring_forward(model, b, plan.split, *plan.context_link,
+                     rates.work(attention_core_forward_kernels(model, b, plan.split)).gpu_us);
+    const Traffic backward =
+        ring_backward(model, b, plan.split, *plan.context_link,
+                      rates.work(attention_core_backward_kernels(model, b, plan.split)).gpu_us);
+    layer.forward = layer.forward + forward;
+    layer.input_grad = layer.input_grad + backward;
+  }
+  if (plan.split.expert > 1 && model.experts > 0) {
+    const Traffic both = expert_traffic(model, b, plan.split, *plan.expert_link);
+    layer.forward = layer.forward + both;
+    layer.input_grad = layer.input_grad + both;
+  }
   // The layers whose columns are split have about half of the weight gradients' time.
   if (plan.tensor_overlap)
     layer.overlap_us = std::min(traffic.beside_weight_grad_us, layer.weight_grad.gpu_us / 2);
@@ -145,6 +160,8 @@ OpWork head_work(const Model& model, const StagePlan& plan, const Rates& rates) 
 void check_plan(const Model& model, const StagePlan& plan) {
   STAGESIM_CHECK(!plan.layers.empty() && plan.microbatch >= 1);
   STAGESIM_CHECK(plan.split.tensor == 1 || plan.tensor_link != nullptr);
+  STAGESIM_CHECK(plan.split.context == 1 || (plan.context_link != nullptr && model.flash));
+  STAGESIM_CHECK(plan.split.expert == 1 || plan.expert_link != nullptr);
   Problems problems;
   std::int64_t sum = 0;
   for (std::size_t s = 0; s < plan.layers.size(); ++s) {
@@ -159,67 +176,6 @@ void check_plan(const Model& model, const StagePlan& plan) {
   problems.throw_if_any();
 }
 
-// A stage's layers: the dense ones before the experts begin, and the rest.
-struct LayerMix {
-  LayerMix(const Model& model, const StagePlan& plan, std::size_t stage)
-      : dense_model(layer_model(model, 0)), rest_model(layer_model(model, model.dense_layers)) {
-    const auto at = plan.layers.begin() + static_cast<std::ptrdiff_t>(stage);
-    dense = dense_layers_among(model, std::accumulate(plan.layers.begin(), at, 0), *at);
-    rest = *at - dense;
-  }
-  template <typename Of>
-  auto sum(Of of) const {
-    return of(dense_model) * dense + of(rest_model) * rest;
-  }
-  template <typename Of>
-  double largest(Of of) const {
-    return std::max(dense > 0 ? of(dense_model) : 0.0, rest > 0 ? of(rest_model) : 0.0);
-  }
-
-  Model dense_model, rest_model;
-  int dense = 0, rest = 0;
-};
-
-std::int64_t stage_parameters(const Model& model, const StagePlan& plan, std::size_t stage) {
-  const bool first = stage == 0, last = stage + 1 == plan.layers.size();
-  const LayerMix mix(model, plan, stage);
-  std::int64_t count = mix.dense * layer_parameters(mix.dense_model, plan.split) +
-                       mix.rest * layer_parameters(mix.rest_model, plan.split);
-  if (first) count += embedding_parameters(model, plan.split);
-  if (last) count += final_norm_parameters(model);
-  if (last && !(first && model.tied)) count += head_parameters(model, plan.split);
-  return count;
-}
-
-StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t stage,
-                       std::int64_t parameters) {
-  const bool first = stage == 0, last = stage + 1 == plan.layers.size();
-  const int b = plan.microbatch;
-  const TensorSplit& split = plan.split;
-  const StateBytesPerParameter state;
-  const LayerMix mix(model, plan, stage);
-  double kept = mix.sum([&](const Model& m) { return layer_activation_bytes(m, b, split); });
-  double after_i =
-      mix.sum([&](const Model& m) { return layer_activation_after_i_bytes(m, b, split); });
-  if (first) kept += embedding_activation_bytes(model, b, split);
-  if (last) {
-    kept += head_activation_bytes(model, b, split);
-    after_i += head_activation_after_i_bytes(model, b, split);
-  }
-  // Every GPU of a stage sends to its counterpart what it holds of the activation.
-  const double message =
-      last ? 0 : 2.0 * b * model.seq * model.hidden / (split.sequence_parallel ? split.tensor : 1);
-  const double workspace =
-      mix.largest([&](const Model& m) { return layer_workspace_bytes(m, b, split); });
-  return {.activation = std::llround(kept),
-          .activation_after_i = std::llround(after_i),
-          .message = std::llround(message),
-          .weights = state.weight * parameters,
-          .gradients = state.gradient * parameters,
-          .optimizer = state.optimizer * parameters,
-          .workspace = std::llround(workspace)};
-}
-
 std::string tensor_text(const StagePlan& plan) {
   const bool sequence = plan.split.sequence_parallel;
   return fmt::format(
@@ -231,6 +187,28 @@ std::string tensor_text(const StagePlan& plan) {
       collective_text(*plan.tensor_link,
                       sequence ? CollectiveKind::kAllGather : CollectiveKind::kAllReduce,
                       plan.split.tensor));
+}
+
+std::string context_text(const StagePlan& plan) {
+  return fmt::format(
+      "context split: {} GPUs take a part of every sequence each; keys and values go round a ring "
+      "beside the attention on the part before, their gradients too (16-bit, causal parts "
+      "balanced; "
+      "assumed); {}",
+      plan.split.context,
+      provenance_text(plan.context_link->from,
+                      fmt::format("{}, {}", plan.context_link->name, plan.context_link->source),
+                      plan.context_link->error));
+}
+
+std::string expert_text(const StagePlan& plan) {
+  if (plan.split.expert == 1) return "experts: all of a layer on its rank, no all-to-all";
+  return fmt::format(
+      "expert split: {} GPUs hold a share of the experts each; two all-to-alls of the tokens' "
+      "copies "
+      "in the forward and two in the input gradient, beside nothing; {}",
+      plan.split.expert,
+      collective_text(*plan.expert_link, CollectiveKind::kAllToAll, plan.split.expert));
 }
 
 }  // namespace
@@ -263,14 +241,17 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
                               .weight_grad = clock.time("weight gradient", stage.weight_grad)});
     if (clock.host_bound(stage.forward) || clock.host_bound(backward)) host_bound.push_back(s);
     estimate.parameters.push_back(stage_parameters(model, plan, s));
+    estimate.expert_parameters.push_back(stage_expert_parameters(model, plan, s));
     estimate.bytes.push_back(stage_bytes(model, plan, s, estimate.parameters.back()));
   }
   estimate.tokens_per_microbatch = static_cast<double>(b) * model.seq;
-  estimate.flops_per_microbatch = 3 * model_forward_flops(model, b) / plan.split.tensor;
+  estimate.flops_per_microbatch = 3 * model_forward_flops(model, b) / plan.split.gpus();
   estimate.assumptions = stage_assumptions(model, gpu, launch_us);
   if (const std::string measured = rates.table.text(shapes); !measured.empty())
     estimate.assumptions.push_back(measured);
   if (plan.split.tensor > 1) estimate.assumptions.push_back(tensor_text(plan));
+  if (plan.split.context > 1) estimate.assumptions.push_back(context_text(plan));
+  if (model.experts > 0) estimate.assumptions.push_back(expert_text(plan));
   if (!host_bound.empty()) {
     estimate.assumptions.push_back(
         fmt::format("host-bound: forward or backward of stage {} waits for the host",

@@ -15,8 +15,9 @@ namespace stagesim {
 struct StagePlan {
   std::vector<int> layers;  // per stage; the embedding is on the first stage, the head on the last
   int microbatch = 1;       // sequences
-  TensorSplit split = {};   // of every stage over GPUs joined by tensor_link
-  const LinkProfile* tensor_link = nullptr;
+  StageSplit split = {};
+  // What joins the GPUs of a split; only where it has several.
+  const LinkProfile *tensor_link = nullptr, *context_link = nullptr, *expert_link = nullptr;
   // In a backward that is not split, sums of input gradients run beside weight gradients
   // (Megatron-LM since 2.6, unless --no-async-tensor-model-parallel-allreduce).
   bool tensor_overlap = true;
@@ -25,9 +26,10 @@ struct StagePlan {
 struct StageEstimate {
   std::vector<StageCosts> costs;  // forward, backward, input_grad, weight_grad; updates still zero
   std::vector<StageBytes> bytes;
-  std::vector<std::int64_t> parameters;  // per stage, of one GPU
-  std::vector<int> layers;               // per stage, as planned; empty: not a transformer
-  int tensor = 1;                        // GPUs per stage
+  std::vector<std::int64_t> parameters;         // per stage, of one GPU
+  std::vector<int> layers;                      // per stage, as planned; empty: not a transformer
+  std::vector<std::int64_t> expert_parameters;  // those of them that are experts'
+  int tensor = 1;                               // GPUs that share the columns of a stage
   double tokens_per_microbatch = 0;
   // Model FLOPs, 3 x forward (recompute not counted), of one GPU of each stage.
   double flops_per_microbatch = 0;
@@ -45,13 +47,19 @@ StageEstimate transformer_stages(const Model& model, const GpuProfile& gpu, cons
 struct UpdatePlan {
   int replicas = 1;  // in the pipelines of one group (AMDP d/2), each on its own rank
   Optimizer optimizer = Optimizer::kReplicated;
-  int data = 1;        // copies of that group
+  int data = 1;        // GPUs with the same weights in copies of that group, or in a context split
   bool shard = false;  // ZeRO-1, Megatron-LM's distributed optimizer (arXiv 1910.02054 section 5.1)
+  int expert = 1;      // GPUs among those that share the experts
 
   // Ranks that share the optimizer state of a stage: the owners of all copies, or all replicas.
   int shards() const {
     if (!shard) return 1;
     return optimizer == Optimizer::kOwner ? data : replicas * data;
+  }
+  // Of the optimizer state that one GPU keeps, where that share of its parameters are experts'.
+  double own_share(double experts) const {
+    if (!shard) return 1;
+    return (1 - experts) / shards() + experts * expert / shards();
   }
 };
 
@@ -62,6 +70,9 @@ struct UpdatePlan {
 // parameter, 58 with fp16's unscaling), all but the clearing on a rank's own shard.
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, const UpdatePlan& plan);
+
+// Takes the optimizer states to what one GPU keeps of them. expert_parameters may be empty.
+void shard_optimizer(StageEstimate& estimate, const UpdatePlan& plan);
 
 // Message times of every stage boundary on that link.
 LinkClass link_costs(const LinkProfile& link, const std::vector<StageBytes>& stages);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "hwmodels/collectives.hpp"
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/error.hpp"
@@ -29,8 +31,8 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, const UpdatePlan& plan) {
-  const auto [replicas, optimizer, data, shard] = plan;
-  STAGESIM_CHECK(replicas >= 1 && data >= 1);
+  const auto [replicas, optimizer, data, shard, expert] = plan;
+  STAGESIM_CHECK(replicas >= 1 && data >= 1 && data % expert == 0);
   const auto over = [&](CollectiveKind kind, double bytes, int n) {
     return collective_microseconds(link, kind, n, bytes);
   };
@@ -47,15 +49,21 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   for (std::size_t s = 0; s < estimate.costs.size(); ++s) {
     const auto gradients = static_cast<double>(estimate.bytes[s].gradients);
     const auto weights = static_cast<double>(estimate.bytes[s].weights);
-    double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) : 0;
-    const int others = owner ? data : replicas * data;
-    reduce += shard ? over(CollectiveKind::kReduceScatter, gradients, others) +
-                          over(CollectiveKind::kAllGather, weights, others)
-                    : over(CollectiveKind::kAllReduce, gradients, others);
-    if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
     const auto parameters = static_cast<double>(estimate.parameters[s]);
+    // The experts of a GPU have fewer copies than the rest.
+    const double experts = static_cast<double>(estimate.expert_parameters[s]) / parameters;
+    const auto among_copies = [&](CollectiveKind kind, double bytes) {
+      const int n = owner ? data : replicas * data;
+      if (experts == 0 || expert == 1) return over(kind, bytes, n);
+      return over(kind, bytes * (1 - experts), n) + over(kind, bytes * experts, n / expert);
+    };
+    double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) : 0;
+    reduce += shard ? among_copies(CollectiveKind::kReduceScatter, gradients) +
+                          among_copies(CollectiveKind::kAllGather, weights)
+                    : among_copies(CollectiveKind::kAllReduce, gradients);
+    if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
     const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
-    const double own = parameters / plan.shards();
+    const double own = parameters * plan.own_share(experts);
     const double step = passes_us(own, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
                         passes_us(own, kAdamBytes, KernelKind::kAdam, 1);
     StageCosts& costs = estimate.costs[s];
@@ -78,12 +86,15 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   }
   if (replicas * data < 2) return;
   const int others = owner ? data : replicas * data;
+  const std::string who =
+      expert > 1 ? fmt::format("{} (those of experts over {})", others, others / expert)
+                 : fmt::format("{}", others);
   const std::string among =
       shard ? fmt::format(
-                  "reduce-scattered over {0}, weights all-gathered after the step (ZeRO-1; "
-                  "each keeps 1/{0} of the optimizer state)",
-                  others)
-            : fmt::format("all-reduced over {}", others);
+                  "reduce-scattered over {}, weights all-gathered after the step (ZeRO-1: "
+                  "each keeps its share of the optimizer state)",
+                  who)
+            : fmt::format("all-reduced over {}", who);
   CollectiveKind kind = shard ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
   std::string how = among;
   if (owner) {
@@ -94,6 +105,17 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   }
   estimate.assumptions.push_back(fmt::format(
       "gradients: fp32, {}; {}", how, collective_text(link, kind, owner ? replicas : others)));
+}
+
+void shard_optimizer(StageEstimate& estimate, const UpdatePlan& plan) {
+  for (std::size_t s = 0; s < estimate.bytes.size(); ++s) {
+    const double experts = estimate.expert_parameters.empty()
+                               ? 0
+                               : static_cast<double>(estimate.expert_parameters[s]) /
+                                     static_cast<double>(estimate.parameters[s]);
+    std::int64_t& bytes = estimate.bytes[s].optimizer;
+    bytes = std::llround(static_cast<double>(bytes) * plan.own_share(experts));
+  }
 }
 
 }  // namespace stagesim

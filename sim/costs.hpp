@@ -25,7 +25,7 @@ struct StageBytes {
   std::int64_t message = 0;     // activation sent on to the next stage; the gradient back is as big
   std::int64_t weights = 0;     // one version
   std::int64_t gradients = 0;
-  std::int64_t optimizer = 0;  // before sharding
+  std::int64_t optimizer = 0;  // of a rank that owns it
   std::int64_t workspace = 0;  // scratch that the stage needs while it runs
 };
 

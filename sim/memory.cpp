@@ -121,7 +121,7 @@ std::vector<Bytes> resting_bytes(const Shape& shape, const MemoryInputs& inputs)
       of(bytes, MemoryCategory::kGradients) += s.gradients;
       const bool owns =
           shape.optimizer != Optimizer::kOwner || shape.rank_of(0, at.stage) == static_cast<int>(r);
-      if (owns) of(bytes, MemoryCategory::kOptimizer) += s.optimizer / inputs.optimizer_shards;
+      if (owns) of(bytes, MemoryCategory::kOptimizer) += s.optimizer;
       of(bytes, MemoryCategory::kWorkspace) =
           std::max(of(bytes, MemoryCategory::kWorkspace), s.workspace);
     }
@@ -138,8 +138,7 @@ std::int64_t sum(const Bytes& bytes) {
 void check_inputs(const Timeline& timeline, const MemoryInputs& inputs) {
   const Shape& shape = timeline.shape();
   STAGESIM_CHECK(inputs.stages.size() == static_cast<std::size_t>(shape.stages));
-  STAGESIM_CHECK(inputs.weight_copies.size() == shape.rank_of_stage.size() &&
-                 inputs.optimizer_shards > 0);
+  STAGESIM_CHECK(inputs.weight_copies.size() == shape.rank_of_stage.size());
 }
 
 }  // namespace

@@ -31,7 +31,6 @@ enum class RecomputeIn : std::uint8_t {
 struct MemoryInputs {
   std::vector<StageBytes> stages{};
   std::vector<int> weight_copies{};  // [pipeline * stages + stage]
-  int optimizer_shards = 1;          // ZeRO-1 over this many data-parallel ranks
   RecomputeIn recompute = RecomputeIn::kNone;
   std::vector<double> microbatch_scale{};  // of the bytes, as in Costs
 };

@@ -76,7 +76,7 @@ TEST_CASE("the first stage of 1F1B keeps sbhL/t (34 + 5as/h), whatever p is, and
   // Korthikanti, arXiv 2205.05198 equation 5 and section 4.3. The token ids, 8 s b, are ours.
   const int p = GENERATE(1, 2, 4, 8), b = 2, t = 4;
   const Model m = gpt(48, 1536, 16, 1024, 51200);
-  const TensorSplit split{.tensor = t, .sequence_parallel = true};
+  const StageSplit split{.tensor = t, .sequence_parallel = true};
   const double sbh = 1024.0 * b * 1536, l = m.layers, h = m.hidden, a = m.heads, s = m.seq;
   const double ids = 8 * s * b;
   const double ends = p == 1 ? head_activation_bytes(m, b, split) : 0;

@@ -108,9 +108,14 @@ TEST_CASE("a DeepSeek-V3 launch has that model's parameters", "[hwmodels][megatr
       "--num-experts 256 --moe-router-topk 8 --moe-ffn-hidden-size 2048 "
       "--moe-shared-expert-intermediate-size 2048 --moe-layer-freq '([0]*3+[1]*58)' ";
   CHECK(total_parameters(read(shape).file.model) == 671026404352);
-  CHECK_THROWS_WITH(read(shape + "--expert-model-parallel-size 8 --mtp-num-layers 1"),
-                    "train.sh: --expert-model-parallel-size 8: expert parallelism is not modelled\n"
-                    "train.sh: --mtp-num-layers 1: multi-token prediction is not modelled");
+  CHECK_THROWS_WITH(read(shape + "--expert-tensor-parallel-size 2 --mtp-num-layers 1"),
+                    "train.sh: --mtp-num-layers 1: multi-token prediction is not modelled\n"
+                    "train.sh: --expert-tensor-parallel-size 2: expected 1, the tensor split of "
+                    "everything else; another one for experts is not modelled");
+  const MegatronLaunch launch =
+      read(shape + "--expert-model-parallel-size 8 --context-parallel-size 2");
+  CHECK(said(launch, "parallel.expert") == 8);
+  CHECK(said(launch, "parallel.context") == 2);
 }
 
 TEST_CASE("SwiGLU without a width has 8/3 h in multiples of 64", "[hwmodels][megatron]") {
@@ -138,9 +143,8 @@ TEST_CASE("variables that nobody set are named where they matter", "[hwmodels][m
 TEST_CASE("all that is wrong with a launch comes at once", "[hwmodels][megatron][errors]") {
   CHECK_THROWS_WITH(
       read("--num-layers 10 --num-attention-heads many --seq-length 64 --swiglu yes "
-           "--context-parallel-size 2 --micro-batch-size 1 --pipeline-model-parallel-size 4 "
+           "--micro-batch-size 1 --pipeline-model-parallel-size 4 "
            "--num-layers-per-virtual-pipeline-stage 2 --fp16 --bf16 --fp8-format hybrid"),
-      "train.sh: --context-parallel-size 2: context parallelism is not modelled\n"
       "train.sh: --fp8-format hybrid: 8-bit arithmetic is not modelled; leave it out for a 16-bit "
       "run\n"
       "train.sh: --hidden-size: missing\n"

@@ -56,12 +56,12 @@ TEST_CASE(
   const int t = GENERATE(2, 4, 8);
   const bool flash = GENERATE(false, true);
   const bool sequence_parallel = GENERATE(false, true);
-  const TensorSplit split{.tensor = t, .sequence_parallel = sequence_parallel};
+  const StageSplit split{.tensor = t, .sequence_parallel = sequence_parallel};
   for (Model m : {gpt(), llama()}) {
     m.heads = 16;
     m.flash = flash;
     m.kv_heads = m.gated ? 8 : 0;
-    using Of = Kernels (*)(const Model&, int, TensorSplit);
+    using Of = Kernels (*)(const Model&, int, StageSplit);
     for (const Of of :
          {Of(layer_forward_kernels), Of(layer_input_grad_kernels), Of(layer_weight_grad_kernels),
           Of(head_forward_kernels), Of(head_input_grad_kernels), Of(head_weight_grad_kernels)}) {
@@ -178,7 +178,8 @@ TEST_CASE("what experts and latent attention rest on is printed", "[hwmodels][co
     return std::any_of(e.assumptions.begin(), e.assumptions.end(),
                        [&](const std::string& line) { return line.rfind(start, 0) == 0; });
   };
-  CHECK(says("experts: 2 of 8 and 1 shared for each token, all of a layer on its rank"));
+  CHECK(says("experts: 2 of 8 and 1 shared for each token, tokens spread evenly"));
+  CHECK(says("experts: all of a layer on its rank, no all-to-all"));
   CHECK(says("latent attention: keys and values of 8 heads expanded from rank 64"));
 }
 

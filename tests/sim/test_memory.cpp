@@ -33,8 +33,6 @@ TEST_CASE("weights count by copies, an owner keeps one stage's optimizer", "[mem
   for (const RankMemory& rank : memory(t, inputs)) CHECK(rank.resting == 4 * 2 + 4 * 4 + 12);
   const Timeline r = run({"amdp", 8, 8, 2, 0, {{"optimizer", "replicated"}}}, unit_costs(8, 1, 2));
   for (const RankMemory& rank : memory(r, inputs)) CHECK(rank.resting == 4 * (2 + 4 + 12));
-  const MemoryInputs sharded{inputs.stages, inputs.weight_copies, 4};
-  for (const RankMemory& rank : memory(r, sharded)) CHECK(rank.resting == 4 * (2 + 4 + 3));
 }
 
 TEST_CASE("the heaviest rank is reported, not the average", "[memory]") {

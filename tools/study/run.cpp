@@ -187,7 +187,6 @@ Run run_schedule(const Scenario& s, const ScheduleSpec& spec) {
   }
   run.memory = {.stages = stages.bytes,
                 .weight_copies = {},
-                .optimizer_shards = update_plan(s, shape).shards(),
                 .recompute = s.recompute,
                 .microbatch_scale = s.microbatch_scale};
   const double mean = mean_scale(s);  // tokens and FLOPs count the real samples

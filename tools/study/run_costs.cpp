@@ -24,7 +24,7 @@ LinkProfile over_ports(LinkProfile link, int ports, const LinkProfile& within) {
 LinkProfile update_link(const Scenario& s, const Shape& shape) {
   const bool replicas_apart =
       shape.pipelines > 1 && s.ranks_per_node > 0 && s.ranks_per_node < s.ranks;
-  const bool copies_apart = s.nodes > 1 && s.data * s.split.tensor > s.gpus_per_node;
+  const bool copies_apart = s.nodes > 1 && s.data * s.split.gpus() > s.gpus_per_node;
   LinkProfile none;  // a single rank has no link and reduces with nobody
   none.curve = {{1, 1}, {2, 2}};
   if (replicas_apart) return s.link_between.value_or(none);
@@ -53,11 +53,13 @@ Costs costs_of(const Scenario& s, const StageEstimate& stages, const std::vector
 UpdatePlan update_plan(const Scenario& s, const Shape& shape) {
   return {.replicas = shape.pipelines,
           .optimizer = shape.optimizer,
-          .data = s.data,
-          .shard = s.shard_optimizer};
+          .data = s.data * s.split.context,
+          .shard = s.shard_optimizer,
+          .expert = s.split.expert};
 }
 
 void add_updates(StageEstimate& stages, const Scenario& s, const Shape& shape) {
+  shard_optimizer(stages, update_plan(s, shape));
   if (s.gpu == nullptr || !s.model || shape.forward_only) return;
   add_update_costs(stages, *s.model, *s.gpu, update_link(s, shape), update_plan(s, shape));
 }

@@ -13,8 +13,8 @@ Costs costs_of(const Scenario& scenario, const StageEstimate& stages,
 // Who takes part in its updates.
 UpdatePlan update_plan(const Scenario& scenario, const Shape& shape);
 
-// Fills in reduce, step and broadcast for a transformer on a GPU; without one, or without updates,
-// leaves them as they are.
+// Takes optimizer states to what a GPU keeps; fills in reduce, step and broadcast for a transformer
+// on a GPU, and leaves them as they are without one or without updates.
 void add_updates(StageEstimate& stages, const Scenario& scenario, const Shape& shape);
 
 }  // namespace stagesim

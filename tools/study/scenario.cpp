@@ -76,8 +76,8 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
   JsonFields overheads = top.child("overheads");
   cluster.expect(
       {"gpu", "node", "nodes", "gpus_per_node", "nics_per_node", "intra", "inter", "p2p"});
-  parallel.expect(
-      {"pipeline", "tensor", "sequence_parallel", "tensor_overlap", "data", "zero", "virtual"});
+  parallel.expect({"pipeline", "tensor", "context", "expert", "sequence_parallel", "tensor_overlap",
+                   "data", "zero", "virtual"});
   partition.expect({"layers"});
   overheads.expect({"launch_us"});
   read_cluster(cluster, s);
@@ -91,11 +91,14 @@ Scenario read_scenario(const Json& json, const std::string& file, const Origins&
     part->finish();
   // Costs are checked even where the shape is wrong, so that everything is reported together.
   if (model.has("stage_times")) {
-    if (s.split.tensor > 1) {
-      parallel.problem("tensor",
+    for (const auto& [key, gpus] :
+         {std::pair{"tensor", s.split.tensor}, std::pair{"context", s.split.context},
+          std::pair{"expert", s.split.expert}}) {
+      if (gpus == 1) continue;
+      parallel.problem(key,
                        "expected 1, got {}: model.stage_times are given for the GPUs of a rank as "
                        "they are, split or not",
-                       s.split.tensor);
+                       gpus);
     }
     read_stage_times(model, partition, overheads, s);
     model.finish();  // read_model finishes a transformer's fields

@@ -51,7 +51,7 @@ struct Scenario {
   Json json;  // as read, overrides applied
   int ranks = 1, data = 1;
   bool shard_optimizer = false;          // parallel.zero 1
-  TensorSplit split;                     // GPUs of one rank; times and bytes are one GPU's
+  StageSplit split;                      // GPUs of one rank; times and bytes are one GPU's
   bool tensor_overlap = true;            // see StagePlan
   int virtual_stages = 0;                // parallel.virtual, stages per rank; 0: not given
   int nodes = 1, gpus_per_node = 0;      // 0: not said

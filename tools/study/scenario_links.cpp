@@ -182,22 +182,24 @@ void read_links(JsonFields& cluster, Scenario& s) {
         error, s.fair_links ? kShared : "one message at a time per direction"));
   }
   if (s.nodes == 1) return;
-  // Megatron-LM's order: the GPUs of a tensor split next to each other, then data-parallel copies,
-  // pipeline ranks outermost.
-  const int beside = s.split.tensor * s.data;
+  // Megatron-LM's order: the GPUs of a tensor split next to each other, then those of a context
+  // split, then data-parallel copies, pipeline ranks outermost.
+  const int beside = s.split.gpus() * s.data;
   if (s.gpus_per_node % beside != 0 && beside % s.gpus_per_node != 0) {
     source.problems->add(
         "{}: parallel.data: {} copies of a rank{} do not fill nodes of {} GPUs evenly; one of the "
         "two must divide the other",
         source.file, s.data,
-        s.split.tensor > 1 ? fmt::format(" of {} GPUs", s.split.tensor) : std::string(),
+        s.split.gpus() > 1 ? fmt::format(" of {} GPUs", s.split.gpus()) : std::string(),
         s.gpus_per_node);
     return;
   }
   s.ranks_per_node = std::max(1, s.gpus_per_node / beside);
-  s.assumptions.push_back(fmt::format(
-      "placement: {} pipeline {} per node ({}data-parallel copies side by side)", s.ranks_per_node,
-      s.ranks_per_node == 1 ? "rank" : "ranks", s.split.tensor > 1 ? "tensor split, then " : ""));
+  s.assumptions.push_back(
+      fmt::format("placement: {} pipeline {} per node ({}data-parallel copies side by side)",
+                  s.ranks_per_node, s.ranks_per_node == 1 ? "rank" : "ranks",
+                  std::string(s.split.tensor > 1 ? "tensor split, then " : "") +
+                      (s.split.context > 1 ? "context split, then " : "")));
   if (s.fair_links) s.assumptions.push_back(cards_text(s, link_sharing(s)));
 }
 

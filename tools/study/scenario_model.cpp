@@ -94,8 +94,56 @@ std::optional<Model> base_of(JsonFields& fields, const ModelImport& import) {
   return base;
 }
 
+// What a context split needs.
+void check_context(JsonFields& parallel, const Model& model, const Scenario& s) {
+  const int c = s.split.context;
+  if (c == 1) return;
+  if (!model.flash) {
+    parallel.problem("context",
+                     "a context split is ring attention, which has no score matrix; it needs "
+                     "model.flash true");
+  }
+  // Megatron-LM gives each GPU a part from either end, so that causal attention is balanced.
+  const int parts = 2 * c * (s.split.sequence_parallel ? s.split.tensor : 1);
+  if (model.seq % parts != 0) {
+    parallel.problem("context", "{} tokens (model.seq) are not {} equal parts, two for each GPU",
+                     model.seq, parts);
+  }
+  const bool apart = s.gpus_per_node > 0 && s.split.gpus() > s.gpus_per_node;
+  if (parallel.source().problems->empty() && !(apart ? s.link_between : s.link_within)) {
+    parallel.problem("context", "a split over {} GPUs needs cluster.{}, the link between them", c,
+                     apart ? "inter" : "intra");
+  }
+}
+
+// What a split of the experts needs.
+void check_experts(JsonFields& parallel, const Model& model, const Scenario& s) {
+  const int e = s.split.expert, copies = s.data * s.split.context;
+  if (e == 1) return;
+  if (model.experts == 0) {
+    parallel.problem("expert", "expected 1, got {}: the model has no experts", e);
+  } else if (model.experts % e != 0) {
+    parallel.problem("expert", "{} GPUs cannot share {} experts (model.experts) evenly", e,
+                     model.experts);
+  }
+  if (copies % e != 0) {
+    parallel.problem(
+        "expert",
+        "experts are shared by GPUs that are there anyway, with their own tokens: data-parallel "
+        "copies {} x context {} = {}, and {} does not divide that",
+        s.data, s.split.context, copies, e);
+  }
+  const bool apart = s.gpus_per_node > 0 && s.split.tensor * e > s.gpus_per_node;
+  if (parallel.source().problems->empty() && !(apart ? s.link_between : s.link_within)) {
+    parallel.problem("expert", "experts on {} GPUs need cluster.{}, the link between them", e,
+                     apart ? "inter" : "intra");
+  }
+}
+
 // What a tensor split needs of the model and the cluster.
 void check_split(JsonFields& parallel, const Model& model, const Scenario& s) {
+  check_context(parallel, model, s);
+  check_experts(parallel, model, s);
   const int t = s.split.tensor;
   if (t == 1) return;
   const auto divides = [&](const char* what, int count) {

@@ -95,11 +95,18 @@ void read_cluster(JsonFields& cluster, Scenario& s) {
 void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   s.nodes = static_cast<int>(cluster.integer("nodes", 1, 65536, 1));
   const auto tensor = parallel.integer("tensor", 1, 64, 1);
+  const auto context = parallel.integer("context", 1, 1024, 1);
   const auto virtual_stages = parallel.integer("virtual", 1, 1024, 1);
   if (parallel.has("virtual")) s.virtual_stages = static_cast<int>(virtual_stages);
   const bool sized = s.gpus_per_node > 0;
   if (cluster.has("nodes") && !sized) cluster.missing("gpus_per_node");
   s.split.tensor = static_cast<int>(tensor);
+  s.split.context = static_cast<int>(context);
+  s.split.expert = static_cast<int>(parallel.integer("expert", 1, 1024, 1));
+  const std::int64_t split = tensor * context;
+  const std::string split_text = context == 1
+                                     ? fmt::format("tensor {}", tensor)
+                                     : fmt::format("tensor {} x context {}", tensor, context);
   s.shard_optimizer = parallel.integer("zero", 0, 1, 0) == 1;
   s.split.sequence_parallel = parallel.boolean("sequence_parallel", false);
   s.tensor_overlap = parallel.boolean("tensor_overlap", true);
@@ -125,7 +132,7 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
   }
   if (parallel.has("data")) {
     s.data = static_cast<int>(parallel.integer("data", 1, 1'000'000, 1));
-    const std::int64_t needed = std::int64_t{s.ranks} * tensor * s.data;
+    const std::int64_t needed = std::int64_t{s.ranks} * split * s.data;
     if (sized && needed != total) {
       // Blame what the user typed, if it was one of these.
       const Origins& typed = parallel.source().origins;
@@ -137,24 +144,24 @@ void read_parallel(JsonFields& cluster, JsonFields& parallel, Scenario& s) {
                         : nodes_typed                    ? "gpus_per_node"
                                                          : "data";
       where.problem(key,
-                    "parallel.pipeline {} x tensor {} x data {} = {} GPUs, but the cluster has "
+                    "parallel.pipeline {} x {} x data {} = {} GPUs, but the cluster has "
                     "{} (nodes {} x gpus_per_node {})",
-                    s.ranks, tensor, s.data, needed, total, s.nodes, s.gpus_per_node);
+                    s.ranks, split_text, s.data, needed, total, s.nodes, s.gpus_per_node);
     }
     return;
   }
   if (!sized) return;
-  if (total % (s.ranks * tensor) != 0) {
+  if (total % (s.ranks * split) != 0) {
     parallel.problem(
         "pipeline",
-        "{} GPUs (cluster.nodes {} x gpus_per_node {}) / (parallel.pipeline {} x tensor {}) = {} "
+        "{} GPUs (cluster.nodes {} x gpus_per_node {}) / (parallel.pipeline {} x {}) = {} "
         "data-parallel copies, "
         "expected a whole number",
-        total, s.nodes, s.gpus_per_node, s.ranks, tensor,
-        quotient_text(static_cast<double>(total) / static_cast<double>(s.ranks * tensor)));
+        total, s.nodes, s.gpus_per_node, s.ranks, split_text,
+        quotient_text(static_cast<double>(total) / static_cast<double>(s.ranks * split)));
     return;
   }
-  s.data = static_cast<int>(total / (s.ranks * tensor));
+  s.data = static_cast<int>(total / (s.ranks * split));
 }
 
 void read_batch(JsonFields& batch, Scenario& s) {

@@ -73,11 +73,20 @@ StageEstimate explicit_stages(const Scenario& s, int v) {
   return estimate;
 }
 
+// Between GPUs next to each other, the first and the last of so many.
+const LinkProfile* link_over(const Scenario& s, int gpus) {
+  const auto& link =
+      s.gpus_per_node == 0 || gpus <= s.gpus_per_node ? s.link_within : s.link_between;
+  return link ? &*link : nullptr;
+}
+
 StagePlan stage_plan(const Scenario& s, std::vector<int> layers) {
   return {.layers = std::move(layers),
           .microbatch = s.micro,
           .split = s.split,
-          .tensor_link = s.link_within ? &*s.link_within : nullptr,
+          .tensor_link = link_over(s, s.split.tensor),
+          .context_link = link_over(s, s.split.gpus()),
+          .expert_link = link_over(s, s.split.tensor * s.split.expert),
           .tensor_overlap = s.tensor_overlap};
 }
 
