@@ -31,12 +31,12 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, const UpdatePlan& plan) {
-  const auto [replicas, optimizer, data, shard, expert] = plan;
+  const int replicas = plan.replicas, data = plan.data, expert = plan.expert;
   STAGESIM_CHECK(replicas >= 1 && data >= 1 && data % expert == 0);
   const auto over = [&](CollectiveKind kind, double bytes, int n) {
     return collective_microseconds(link, kind, n, bytes);
   };
-  const bool owner = optimizer == Optimizer::kOwner && replicas > 1;
+  const bool owner = plan.optimizer == Optimizer::kOwner && replicas > 1;
   const bool fp16 = model.dtype == "fp16";
   const double stream_bytes = (fp16 ? kUnscaleBytes : 0) + kNormBytes + kClipBytes + kCopyBytes;
   const auto passes_us = [&](double parameters, double bytes, KernelKind kind, int kernels) {
@@ -58,9 +58,9 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
       return over(kind, bytes * (1 - experts), n) + over(kind, bytes * experts, n / expert);
     };
     double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) : 0;
-    reduce += shard ? among_copies(CollectiveKind::kReduceScatter, gradients) +
-                          among_copies(CollectiveKind::kAllGather, weights)
-                    : among_copies(CollectiveKind::kAllReduce, gradients);
+    reduce += plan.shard ? among_copies(CollectiveKind::kReduceScatter, gradients) +
+                               among_copies(CollectiveKind::kAllGather, weights)
+                         : among_copies(CollectiveKind::kAllReduce, gradients);
     if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
     const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
     const double own = parameters * plan.own_share(experts);
@@ -90,12 +90,12 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
       expert > 1 ? fmt::format("{} (those of experts over {})", others, others / expert)
                  : fmt::format("{}", others);
   const std::string among =
-      shard ? fmt::format(
-                  "reduce-scattered over {}, weights all-gathered after the step (ZeRO-1: "
-                  "each keeps its share of the optimizer state)",
-                  who)
-            : fmt::format("all-reduced over {}", who);
-  CollectiveKind kind = shard ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
+      plan.shard ? fmt::format(
+                       "reduce-scattered over {}, weights all-gathered after the step (ZeRO-1: "
+                       "each keeps its share of the optimizer state)",
+                       who)
+                 : fmt::format("all-reduced over {}", who);
+  CollectiveKind kind = plan.shard ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
   std::string how = among;
   if (owner) {
     kind = CollectiveKind::kReduce;
