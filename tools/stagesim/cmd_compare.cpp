@@ -33,17 +33,7 @@ std::vector<ScheduleSpec> specs_from(const po::variables_map& vm, const Scenario
     }
     return specs;
   }
-  const auto list = vm["schedules"].as<std::string>() + ",";
-  for (std::size_t at = 0; at < list.size();) {
-    const std::size_t comma = list.find(',', at);
-    if (comma == at) {
-      throw InputError(
-          fmt::format("--schedules: a name is missing in '{}'", list.substr(0, list.size() - 1)));
-    }
-    specs.push_back(parse_schedule_spec(list.substr(at, comma - at)));
-    at = comma + 1;
-  }
-  return specs;
+  return schedule_list(vm["schedules"].as<std::string>());
 }
 
 Answer compare(const std::vector<std::string>& args, std::ostream& out, std::ostream&) {

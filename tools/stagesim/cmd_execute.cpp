@@ -2,7 +2,6 @@
 #include <fmt/ostream.h>
 
 #include <algorithm>
-#include <csignal>
 #include <functional>
 
 #include "sim/lower.hpp"
@@ -13,9 +12,11 @@
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/execute_report.hpp"
 #include "tools/stagesim/input.hpp"
+#include "tools/stagesim/interrupt.hpp"
 #include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/report.hpp"
 #include "tools/stagesim/timeline_file.hpp"
+#include "tools/stagesim/train_command.hpp"
 #include "traces/chrome_trace.hpp"
 
 namespace po = boost::program_options;
@@ -33,7 +34,9 @@ po::options_description execute_options() {
       "cpu: ranks are threads; cuda: ranks are streams of the first GPU")(
       "work", po::value<std::string>(),
       "what an op does for its predicted time; cpu: sleep, or blas (matrix products); cuda: spin "
-      "(a kernel that waits), or gemm (matrix products on the rank's share of the GPU)")(
+      "(a kernel that waits), or gemm (matrix products on the rank's share of the GPU). train "
+      "(cpu): "
+      "a small language model with the schedule's weight versions, for what they do to its loss")(
       "scale", po::value<std::string>()->default_value("1"),
       "make all predicted times this many times as long")(
       "repeat", po::value<std::string>()->default_value("1"),
@@ -45,26 +48,7 @@ po::options_description execute_options() {
       "write every measured start and end, for 'stagesim validate'")(
       "trace", po::value<std::string>(), "write what was measured as a Chrome trace")(
       "json", "print one JSON document instead of text")("help", "this text");
-  return options;
-}
-
-std::atomic<bool> interrupted = false;
-void interrupt(int) { interrupted = true; }
-
-double number_option(const po::variables_map& vm, const char* name, double low, double high) {
-  const auto text = vm[name].as<std::string>();
-  std::size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  if (used != text.size() || text.empty() || !(value >= low && value <= high)) {
-    throw InputError(
-        fmt::format("--{}: expected a number from {:g} to {:g}, got '{}'", name, low, high, text));
-  }
-  return value;
+  return options.add(train_options());
 }
 
 // Makes a backend for each run.
@@ -89,7 +73,7 @@ Choice choice_from(const po::variables_map& vm) {
   choice.work = cpu ? "sleep" : "spin";
   if (vm.count("work")) choice.work = vm["work"].as<std::string>();
   if (cpu) {
-    const bool blas = one_of("work", choice.work, {"sleep", "blas"}) == "blas";
+    const bool blas = one_of("work", choice.work, {"sleep", "blas", "train"}) == "blas";
     choice.make = [blas](const Program& program) {
       return cpu_backend(program, blas ? CpuWork::kBlas : CpuWork::kSleep);
     };
@@ -140,19 +124,15 @@ std::vector<Timeline> measure(const po::variables_map& vm, const Program& progra
                               const MakeBackend& make) {
   const double watchdog_s = number_option(vm, "watchdog", 0.1, 86400);
   const auto repeat = static_cast<int>(number_option(vm, "repeat", 1, 1000));
-  interrupted = false;
-  const auto before_int = std::signal(SIGINT, interrupt),
-             before_term = std::signal(SIGTERM, interrupt);
+  const InterruptFlag interrupted;
   std::vector<Timeline> runs;
   const DispatchOptions options{
       .watchdog = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * watchdog_s)),
-      .cancelled = &interrupted};
+      .cancelled = interrupted.flag()};
   for (int i = 0; i < repeat; ++i) {
     const auto backend = make(program);
     runs.push_back(execute(program, *backend, options));
   }
-  std::signal(SIGINT, before_int);
-  std::signal(SIGTERM, before_term);
   return runs;
 }
 
@@ -165,6 +145,8 @@ void print_execute_help(std::ostream& out) {
          "  stagesim execute unit-p4-m8 --scale 10 --repeat 5\n"
          "  stagesim execute unit-p4-m8 --schedule zb-h1 --trace measured.json\n"
          "  stagesim execute unit-p4-m8 --schedule gpipe --dry-run\n"
+         "  stagesim execute unit-p4-m8 --work train --schedules 1f1b,pipedream,2bw,amdp --losses "
+         "losses.csv\n"
          "\nexit codes: 1 the schedule hangs, or order or versions are not the predicted ones; 130 "
          "interrupted\n";
 }
@@ -176,6 +158,7 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     print_execute_help(out);
     return Answer::kYes;
   }
+  if (wants_training(vm)) return train_command(vm, out, notes);
   const Choice choice = choice_from(vm);
   const double scale = number_option(vm, "scale", 1e-6, 1e6);
   const Scenario scenario = scenario_with_schedule("execute", vm);

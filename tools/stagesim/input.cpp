@@ -195,4 +195,20 @@ Scenario scenario_with_schedule(const std::string& command, const po::variables_
   return scenario;
 }
 
+double number_option(const po::variables_map& vm, const char* name, double low, double high) {
+  const auto text = vm[name].as<std::string>();
+  std::size_t used = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  if (used != text.size() || text.empty() || !(value >= low && value <= high)) {
+    throw InputError(
+        fmt::format("--{}: expected a number from {:g} to {:g}, got '{}'", name, low, high, text));
+  }
+  return value;
+}
+
 }  // namespace stagesim

@@ -26,4 +26,8 @@ Scenario scenario_from(const std::string& command, const boost::program_options:
 Scenario scenario_with_schedule(const std::string& command,
                                 const boost::program_options::variables_map& vm);
 
+// The value of --name, an option with a default. InputError unless it is a number in [low, high].
+double number_option(const boost::program_options::variables_map& vm, const char* name, double low,
+                     double high);
+
 }  // namespace stagesim

@@ -46,6 +46,18 @@ ScheduleSpec parse_schedule_spec(std::string_view text) {
   return spec;
 }
 
+std::vector<ScheduleSpec> schedule_list(const std::string& text) {
+  std::vector<ScheduleSpec> specs;
+  const std::string list = text + ",";
+  for (std::size_t at = 0; at < list.size();) {
+    const std::size_t comma = list.find(',', at);
+    if (comma == at) throw InputError(fmt::format("--schedules: a name is missing in '{}'", text));
+    specs.push_back(parse_schedule_spec(list.substr(at, comma - at)));
+    at = comma + 1;
+  }
+  return specs;
+}
+
 Scenario read_scenario(const Json& json, const std::string& file, const Origins& origins,
                        const Origins& options) {
   Problems problems;

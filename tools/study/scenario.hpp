@@ -23,6 +23,8 @@ struct ScheduleSpec {
   std::string text() const;
 };
 ScheduleSpec parse_schedule_spec(std::string_view text);
+// "a,b:parameter=value,c", as --schedules takes it.
+std::vector<ScheduleSpec> schedule_list(const std::string& text);
 
 // How a transformer's layers go to the stages: a given list, the same number for each, the slowest
 // stage as fast as can be, or the step of the schedule that runs as fast as can be.
