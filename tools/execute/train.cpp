@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tools/execute/train_replica.hpp"
 #include "tools/execute/train_stage.hpp"
@@ -235,6 +236,8 @@ double worst_difference(const BlockWeights& a, const BlockWeights& b) {
     STAGESIM_CHECK(a[k].size() == b[k].size());
     double difference = 0, largest = 0;
     for (std::size_t i = 0; i < a[k].size(); ++i) {
+      if (!std::isfinite(a[k][i]) || !std::isfinite(b[k][i]))
+        return std::numeric_limits<double>::infinity();
       difference = std::max(difference, std::abs(a[k][i] - b[k][i]));
       largest = std::max(largest, std::abs(b[k][i]));
     }

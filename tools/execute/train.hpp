@@ -38,7 +38,8 @@ Trained train(const Program& program, const TrainSetup& setup, const DispatchOpt
 // The same model on one device: micro-batch after micro-batch, a step after each window.
 Trained train_alone(const TrainSetup& setup, int microbatches, int window, bool keep_gradients);
 
-// The largest difference over the largest number of the second, block by block: the worst.
+// The largest difference over the largest number of the second, block by block: the worst. Infinite
+// where a number is not finite.
 double worst_difference(const BlockWeights& a, const BlockWeights& b);
 
 }  // namespace stagesim
