@@ -83,6 +83,10 @@ struct Schedule {
 std::string schedule_text(const Schedule& schedule);
 Schedule parse_schedule(std::string_view text, std::string_view file);
 
+// The op of a cell, or the forward and the backward of an overlapped pair, as schedule_text and
+// PyTorch's tools write them; empty: neither.
+std::vector<Op> parse_op_token(std::string_view token);
+
 // The rule check: placement, duplicates, missing micro-batches, order within a rank, overlapped
 // pairs, updates after the last gradient of their window. One line per problem, in rank and step
 // order; a cycle across ranks is found by replay().

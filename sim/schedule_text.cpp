@@ -102,27 +102,6 @@ std::optional<Op> parse_cell(std::string_view token) {
   return op;
 }
 
-// A cell, or an overlapped pair "(<cell>;<cell>)OVERLAP_F_B"; empty: neither.
-std::vector<Op> parse_token(std::string_view token) {
-  constexpr std::string_view kEnd = ")OVERLAP_F_B";
-  const std::size_t middle = token.find(';');
-  if (middle == std::string_view::npos) {
-    const auto op = parse_cell(token);
-    return op ? std::vector<Op>{*op} : std::vector<Op>{};
-  }
-  if (token.front() != '(' || token.size() < kEnd.size() + middle + 1 ||
-      token.substr(token.size() - kEnd.size()) != kEnd) {
-    return {};
-  }
-  auto forward = parse_cell(token.substr(1, middle - 1));
-  auto backward = parse_cell(token.substr(middle + 1, token.size() - kEnd.size() - middle - 1));
-  if (!forward || !backward || forward->kind != OpKind::kForward || !is_gradient(backward->kind))
-    return {};
-  forward->pair = PairPart::kForward;
-  backward->pair = PairPart::kBackward;
-  return {*forward, *backward};
-}
-
 void parse_header(std::string_view line, std::string_view file, Schedule& s, Problems& problems) {
   const std::vector<std::string> known{"ranks",  "stages", "pipelines", "microbatches",
                                        "window", "rule",   "optimizer", "forward_only"};
@@ -203,6 +182,26 @@ void parse_placement(std::string_view line, std::string_view file, Schedule& s,
 
 }  // namespace
 
+std::vector<Op> parse_op_token(std::string_view token) {
+  constexpr std::string_view kEnd = ")OVERLAP_F_B";
+  const std::size_t middle = token.find(';');
+  if (middle == std::string_view::npos) {
+    const auto op = parse_cell(token);
+    return op ? std::vector<Op>{*op} : std::vector<Op>{};
+  }
+  if (token.front() != '(' || token.size() < kEnd.size() + middle + 1 ||
+      token.substr(token.size() - kEnd.size()) != kEnd) {
+    return {};
+  }
+  auto forward = parse_cell(token.substr(1, middle - 1));
+  auto backward = parse_cell(token.substr(middle + 1, token.size() - kEnd.size() - middle - 1));
+  if (!forward || !backward || forward->kind != OpKind::kForward || !is_gradient(backward->kind))
+    return {};
+  forward->pair = PairPart::kForward;
+  backward->pair = PairPart::kBackward;
+  return {*forward, *backward};
+}
+
 Schedule parse_schedule(std::string_view input, std::string_view file) {
   Problems problems;
   Schedule s;
@@ -221,7 +220,7 @@ Schedule parse_schedule(std::string_view input, std::string_view file) {
       auto& ops = s.ops_of_rank.emplace_back();
       for (const std::string_view token : split(line, " \t\r")) {
         const bool late = token.size() > 1 && token.back() == '+';
-        const auto found = parse_token(late ? token.substr(0, token.size() - 1) : token);
+        const auto found = parse_op_token(late ? token.substr(0, token.size() - 1) : token);
         if (!found.empty() && (!late || (found.size() == 1 && found[0].kind == OpKind::kForward))) {
           ops.insert(ops.end(), found.begin(), found.end());
           if (late) s.late_sends.push_back(found[0]);

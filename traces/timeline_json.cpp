@@ -17,17 +17,6 @@ namespace {
 constexpr std::size_t kMostProblems = 20;
 constexpr std::int64_t kMostMicrobatches = 100'000'000;
 
-// The tasks of the order and what they wait for, with no durations.
-Program program_of(const TimelineFile& file) {
-  Costs costs;
-  costs.stages.resize(static_cast<std::size_t>(file.order.shape.stages));
-  for (const int stage : file.reduced_stages)
-    costs.stages.at(static_cast<std::size_t>(stage)).reduce = Nanos{1};
-  costs.comm = file.comm;
-  costs.barrier = file.barrier;
-  return lower(file.order, costs);
-}
-
 bool written(const Activities& what, TaskId t) { return what.op[t].kind != OpKind::kJoin; }
 
 using Place = std::tuple<std::string, int, int>;  // cell, from rank, to rank (of an op: the same)
@@ -217,6 +206,16 @@ class Reader {
 };
 
 }  // namespace
+
+Program program_of(const TimelineFile& file) {
+  Costs costs;
+  costs.stages.resize(static_cast<std::size_t>(file.order.shape.stages));
+  for (const int stage : file.reduced_stages)
+    costs.stages.at(static_cast<std::size_t>(stage)).reduce = Nanos{1};
+  costs.comm = file.comm;
+  costs.barrier = file.barrier;
+  return lower(file.order, costs);
+}
 
 void write_timeline(std::ostream& out, const TimelineFile& file) {
   TextOutput output(out, "timeline");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/costs.hpp"
+#include "sim/program.hpp"
 #include "sim/schedule.hpp"
 #include "sim/timeline.hpp"
 
@@ -27,6 +28,10 @@ struct TimelineFile {
   Schedule order{};                   // of a fixed order
   Timeline timeline{};                // of lower(order, ...)
 };
+
+// The tasks of the file's order and what they wait for, without durations. `order` must pass the
+// rule check.
+Program program_of(const TimelineFile& file);
 
 // {"stagesim_timeline": 1, "name", ..., "order": [lines of schedule_text], "ops": [[cell, rank,
 // start, end], ...], "messages": [[cell, from, to, start, end], ...]}; times are whole nanoseconds.

@@ -26,6 +26,7 @@ extern const Command kCompareCommand;
 extern const Command kExplainCommand;
 extern const Command kExecuteCommand;
 extern const Command kValidateCommand;
+extern const Command kImportCommand;
 extern const Command kListCommand;
 extern const Command kShowCommand;
 extern const Command kCalibrateCommand;

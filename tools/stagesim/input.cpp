@@ -81,11 +81,11 @@ void set_path(Json& json, const std::string& path, const Json& value, const std:
 
 }  // namespace
 
-po::options_description scenario_options() {
+po::options_description scenario_options(bool positional) {
   po::options_description options(
       "Scenario (a file or a ready-made name, see 'stagesim list'; or inline)");
   options.add_options()("scenario", po::value<std::string>(),
-                        "the scenario; --scenario may be left out")(
+                        positional ? "the scenario; --scenario may be left out" : "the scenario")(
       "set", po::value<std::vector<std::string>>()->composing(),
       "override any key, as in --set batch.micro=2; may be repeated");
   for (const InlineOption& option : kInline)

@@ -9,7 +9,8 @@
 namespace stagesim {
 
 // What run and compare share: where the scenario comes from and what overrides it.
-boost::program_options::options_description scenario_options();
+// `positional`: whether the scenario is what stands without an option.
+boost::program_options::options_description scenario_options(bool positional = true);
 boost::program_options::options_description output_options();
 
 // Parses args strictly: long options only, nothing guessed, unknown ones answered with the nearest.

@@ -15,8 +15,8 @@ namespace {
 using namespace stagesim;
 
 const Command* const kCommands[] = {&kRunCommand,     &kCompareCommand,  &kExplainCommand,
-                                    &kExecuteCommand, &kValidateCommand, &kListCommand,
-                                    &kShowCommand,    &kCalibrateCommand};
+                                    &kExecuteCommand, &kValidateCommand, &kImportCommand,
+                                    &kListCommand,    &kShowCommand,     &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 
