@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: probes it, calibrates a profile, runs every schedule on it beside its
-# prediction, and leaves all results and a summary in a folder. Under 9 minutes on one GPU.
+# prediction, validates all timelines, and leaves all results and a summary in a folder. Under 9 minutes on one GPU.
 #   tools/gpu_check.sh [--bin FOLDER] RESULTS
 # FOLDER holds stagesim and stagesim-probe; without it they are built first (build/quick).
 set -euo pipefail
@@ -45,11 +45,14 @@ else
   echo "no profile to start from for '$name': nothing calibrated" | tee calibrate.txt
 fi
 
-# row <work> <schedule>: predicted and measured step time, and the error, from the text report.
+# row <work> <schedule>: predicted and measured step time, and the error, from the text report. The timelines of
+# both stay beside it.
 row() {
   local file="execute_$1_$2.txt" status=0
-  "$bin/stagesim" execute --schedule "$2" --ranks 4 --microbatches 8 --F 10 --B 20 --backend cuda \
-    --work "$1" --repeat 3 >"$file" 2>&1 || status=$?
+  local run=(--schedule "$2" --ranks 4 --microbatches 8 --F 10 --B 20)
+  "$bin/stagesim" run "${run[@]}" --timeline "predicted_$2.json" >"run_$2.txt" 2>&1 &&
+    "$bin/stagesim" execute "${run[@]}" --backend cuda --work "$1" --repeat 3 \
+      --timeline "measured_$1_$2.json" >"$file" 2>&1 || status=$?
   case $status in
     0) awk -v work="$1" -v name="$2" '/^step ms/ { printf "%-6s %-18s %10s %10s %8s %%\n", work, name, $3, $4, $5 }' "$file" ;;
     *) printf '%-6s %-18s FAILED, exit %d: %s\n' "$1" "$2" $status "$(head -n 1 "$file")" ;;
@@ -67,5 +70,16 @@ schedules=$("$bin/stagesim" list schedules | awk '/^  [a-z0-9-]+ / { print $1 }'
 for work in spin gemm; do
   awk -v work=$work '$1 == work && $0 !~ /FAILED/ { e = $5 + 0; print e < 0 ? -e : e }' summary.txt | sort -n |
     awk -v work=$work '{ e[NR] = $1 } END { if (NR) printf "%s: %d schedules, |error| %.2f %% median, %.2f %% at most\n", work, NR, e[int((NR + 1) / 2)], e[NR] }'
+done | tee -a summary.txt
+
+# All pairs of a work at once: op by op, and whether the schedules rank as predicted.
+for work in spin gemm; do
+  pairs=()
+  for schedule in $schedules; do
+    [ ! -e "measured_${work}_$schedule.json" ] || pairs+=("predicted_$schedule.json" "measured_${work}_$schedule.json")
+  done
+  [ ${#pairs[@]} -gt 0 ] || continue
+  "$bin/stagesim" validate "${pairs[@]}" >"validate_$work.txt" || echo "$work: validate FAILED, exit $?"
+  sed -n "s/^\(.*rank correlation\)/$work: \1/p" "validate_$work.txt"
 done | tee -a summary.txt
 ! grep -q FAILED summary.txt

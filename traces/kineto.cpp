@@ -24,6 +24,20 @@ struct KernelSpan {
   bool communicates;
 };
 
+// The action of PyTorch's pipeline runtime that an event is a range of, or Megatron-LM's window of
+// a micro-batch ("megatron/core/pipeline_parallel/schedules.py(321): forward_step"); else nothing.
+std::optional<std::string> token_of(const std::string& category, const std::string& name) {
+  if (name.rfind(kPrefix, 0) == 0) return name.substr(kPrefix.size());
+  if (category != "python_function" || name.find("pipeline_parallel/schedules.py(") == name.npos)
+    return {};
+  for (const std::string_view window : {kForwardStep, kBackwardStep}) {
+    if (name.size() > window.size() + 2 &&
+        name.compare(name.size() - window.size() - 2, name.npos, fmt::format(": {}", window)) == 0)
+      return std::string(window);
+  }
+  return {};
+}
+
 bool is_send_or_receive(const std::string& kernel) {
   return kernel.find("SendRecv") != std::string::npos;
 }
@@ -39,7 +53,7 @@ class EventReader {
     if (!e.is_object() || e.value("ph", "") != "X") return;
     const std::string category = e.contains("cat") && e["cat"].is_string() ? e["cat"] : "";
     const std::string name = e.contains("name") && e["name"].is_string() ? e["name"] : "";
-    const bool range = name.rfind(kPrefix, 0) == 0;
+    const std::optional<std::string> range = token_of(category, name);
     const bool launch = category == "cuda_runtime" || category == "cuda_driver";
     const bool kernel = category == "kernel";
     if (!range && !launch && !kernel) return;
@@ -56,7 +70,7 @@ class EventReader {
       ++trace_.zero_events;
       return;
     }
-    if (range) return add_range(category, name.substr(kPrefix.size()), start, end);
+    if (range) return add_range(category, *range, start, end);
     const Json args = e.value("args", Json::object());
     if (!args.is_object() || !args.contains("correlation") ||
         !args["correlation"].is_number_integer())
@@ -70,6 +84,10 @@ class EventReader {
   }
 
   void finish() {
+    // Actions say more than windows; a run has the one or the other.
+    const auto window = [](const ProfiledRange& r) { return is_megatron_window(r.token); };
+    if (!std::all_of(trace_.ranges.begin(), trace_.ranges.end(), window))
+      std::erase_if(trace_.ranges, window);
     std::sort(launches_.begin(), launches_.end(),
               [](const Launch& a, const Launch& b) { return a.at_us < b.at_us; });
     std::stable_sort(
@@ -130,6 +148,10 @@ class EventReader {
 
 }  // namespace
 
+bool is_megatron_window(const std::string& token) {
+  return token == kForwardStep || token == kBackwardStep;
+}
+
 KinetoTrace read_kineto(std::istream& in, const std::string& file) {
   KinetoTrace trace{.file = file};
   Problems problems;
@@ -170,11 +192,12 @@ KinetoTrace read_kineto(std::istream& in, const std::string& file) {
   }
   reader.finish();
   if (trace.ranges.empty()) {
-    throw InputError(
-        fmt::format("{}: {} events and none named PP:..., the ranges of PyTorch's pipeline "
-                    "schedules; expected a "
-                    "trace of the PyTorch profiler around schedule.step()",
-                    file, trace.events));
+    throw InputError(fmt::format(
+        "{}: {} events and none named PP:..., the ranges of PyTorch's pipeline schedules, nor "
+        "calls "
+        "of Megatron-LM's forward_step, which with_stack records; expected a trace of the PyTorch "
+        "profiler around whole steps",
+        file, trace.events));
   }
   return trace;
 }

@@ -4,6 +4,7 @@
 #include <istream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/base/time.hpp"
@@ -17,7 +18,10 @@ enum class RangeClock : std::uint8_t {
   kHost,         // the range on the host: no device work was found
 };
 
-// A range that PyTorch's pipeline runtime names after its action: "PP:2F0" is token "2F0".
+inline constexpr std::string_view kForwardStep = "forward_step", kBackwardStep = "backward_step";
+
+// A range that PyTorch's pipeline runtime names after its action: "PP:2F0" is token "2F0"; or a
+// call of Megatron-LM's forward_step or backward_step, one for each micro-batch and model chunk.
 struct ProfiledRange {
   std::string token{};
   double start_us = 0, end_us = 0;
@@ -34,6 +38,8 @@ struct KinetoTrace {
   std::int64_t events = 0;
   std::int64_t zero_events = 0;  // time 0 and duration 0 (pytorch/kineto#109): left out
 };
+
+bool is_megatron_window(const std::string& token);
 
 // Reads the JSON of a trace as it comes; a gigabyte of it is never in memory. Kernels belong to the
 // range in whose time they were launched, on any thread, by args.correlation: backward kernels are

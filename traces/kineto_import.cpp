@@ -8,58 +8,22 @@
 #include <map>
 #include <tuple>
 
-#include "sim/base/error.hpp"
+#include "traces/kineto_actions.hpp"
 
 namespace stagesim {
 namespace {
 
 constexpr std::size_t kMostProblems = 20;
 
-// The compute ops of one rank in one of the steps, by start.
-struct MeasuredOp {
-  std::vector<Op> ops{};  // two of an overlapped pair
-  const ProfiledRange* range = nullptr;
-};
-
-using Cell = std::tuple<OpKind, int, int>;  // kind, stage, micro-batch of the step
-Cell cell_of(const Op& op) { return {op.kind, op.stage, op.microbatch}; }
-
-// "1SEND_F3", "0RECV_B2": the op of the message's producer would have that kind; nothing for other
-// tokens.
-struct Transport {
-  bool send = false;
-  Op op{};
-};
-std::optional<Transport> parse_transport(const std::string& token) {
-  for (const bool send : {true, false}) {
-    for (const bool forward : {true, false}) {
-      const std::string word = std::string(send ? "SEND_" : "RECV_") + (forward ? "F" : "B");
-      const std::size_t at = token.find(word);
-      if (at == std::string::npos) continue;
-      const std::vector<Op> ops =
-          parse_op_token(token.substr(0, at) + (forward ? "F" : "B") + token.substr(at + 6));
-      if (ops.size() == 1) return Transport{send, ops[0]};
-    }
-  }
-  return {};
-}
-
 class Importer {
  public:
-  Importer(const std::vector<KinetoTrace>& traces, const TimelineFile& ran) : ran_(ran) {
+  Importer(const std::vector<KinetoTrace>& traces, const TimelineFile& ran)
+      : ran_(ran), actions_(kineto_actions(traces, ran, problems_)) {
     result_.file = ran;
-    place_ranks(traces);
+    result_.notes = actions_.notes;
   }
 
   KinetoImport run(std::optional<int> step) {
-    const Shape& shape = ran_.order.shape;
-    if (shape.pipelines > 1) {
-      throw InputError(fmt::format(
-          "{}: {} pipelines, and the profiler's PP: names do not say of which an action is",
-          ran_.schedule, shape.pipelines));
-    }
-    ops_.resize(static_cast<std::size_t>(shape.ranks));
-    read_tokens();
     choose_steps(step);
     problems_.throw_if_any();
     take_order();
@@ -76,68 +40,17 @@ class Importer {
     if (problems_.lines().size() < kMostProblems) problems_.add(text, std::forward<Args>(args)...);
   }
 
-  void place_ranks(const std::vector<KinetoTrace>& traces) {
-    const auto ranks = static_cast<std::size_t>(ran_.order.shape.ranks);
-    of_rank_.assign(ranks, nullptr);
-    const bool all_say = std::all_of(traces.begin(), traces.end(),
-                                     [](const KinetoTrace& t) { return t.rank.has_value(); });
-    for (std::size_t i = 0; i < traces.size(); ++i) {
-      const std::size_t rank = all_say ? static_cast<std::size_t>(*traces[i].rank) : i;
-      if (rank >= ranks) {
-        problem("{}: rank {} of {}: the schedule has ranks 0 to {}", traces[i].file, rank,
-                ran_.schedule, ranks - 1);
-      } else if (of_rank_[rank] != nullptr) {
-        problem("{}: rank {} is also in {}", traces[i].file, rank, of_rank_[rank]->file);
-      } else {
-        of_rank_[rank] = &traces[i];
-      }
-    }
-    for (std::size_t r = 0; r < ranks; ++r) {
-      if (of_rank_[r] == nullptr) problem("no trace of rank {}; give one file for each rank", r);
-    }
-    problems_.throw_if_any();
-    if (!all_say)
-      note("ranks: in the order of the files, because not all say distributedInfo.rank");
-  }
-
-  void read_tokens() {
-    std::map<std::string, int> others;
-    for (std::size_t r = 0; r < ops_.size(); ++r) {
-      ops_[r].resize(1);
-      std::map<Cell, int> seen;
-      std::map<std::tuple<bool, Cell>, int> seen_messages;
-      for (const ProfiledRange& range : of_rank_[r]->ranges) {
-        const std::vector<Op> ops = parse_op_token(range.token);
-        if (!ops.empty()) {
-          const auto step = static_cast<std::size_t>(seen[cell_of(ops[0])]++);
-          if (ops_[r].size() <= step) ops_[r].resize(step + 1);
-          ops_[r][step].push_back({ops, &range});
-        } else if (const auto message = parse_transport(range.token)) {
-          const int step = seen_messages[{message->send, cell_of(message->op)}]++;
-          messages_[{message->send, step, cell_of(message->op)}] = &range;
-        } else {
-          ++others[range.token];
-        }
-      }
-    }
-    if (others.empty()) return;
-    std::string names;
-    for (const auto& [token, count] : others)
-      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", token, count);
-    note("not ops, left out: " + names);
-  }
-
   // The first and one past the last step that the timeline is of.
   void choose_steps(std::optional<int> step) {
     std::size_t steps = 0;
-    for (const auto& of_rank : ops_) steps = std::max(steps, of_rank.size());
-    for (std::size_t r = 0; r < ops_.size(); ++r) {
+    for (const auto& of_rank : actions_.ops) steps = std::max(steps, of_rank.size());
+    for (std::size_t r = 0; r < actions_.ops.size(); ++r) {
       for (std::size_t s = 0; s < steps; ++s) {
-        const std::size_t have = s < ops_[r].size() ? ops_[r][s].size() : 0;
-        if (have != ops_[r][0].size()) {
+        const std::size_t have = s < actions_.ops[r].size() ? actions_.ops[r][s].size() : 0;
+        if (have != actions_.ops[r][0].size()) {
           problem(
               "{}: rank {} runs {} actions in its step 1 and {} in step {}; profile whole steps",
-              of_rank_[r]->file, r, ops_[r][0].size(), have, s + 1);
+              actions_.of_rank[r]->file, r, actions_.ops[r][0].size(), have, s + 1);
         }
       }
     }
@@ -161,10 +74,10 @@ class Importer {
   void take_order() {
     const Shape& shape = ran_.order.shape;
     const auto windows = static_cast<std::size_t>(shape.windows());
-    for (std::size_t r = 0; r < ops_.size(); ++r) {
+    for (std::size_t r = 0; r < actions_.ops.size(); ++r) {
       std::vector<MeasuredOp> measured;
       for (std::size_t w = 0; w < windows; ++w) {
-        for (MeasuredOp op : ops_[r].at(first_step_ + w)) {
+        for (MeasuredOp op : actions_.ops[r].at(first_step_ + w)) {
           for (Op& part : op.ops) part.microbatch += static_cast<int>(w) * shape.window;
           measured.push_back(std::move(op));
         }
@@ -187,13 +100,13 @@ class Importer {
     for (const MeasuredOp& op : measured) {
       for (const Op& part : op.ops) {
         if (wanted.erase(cell_of(part)) == 0) {
-          problem("{}: PP:{} on rank {}, where {} has no {}", of_rank_[r]->file, op.range->token, r,
-                  ran_.schedule, cell_text(part, 1));
+          problem("{}: PP:{} on rank {}, where {} has no {}", actions_.of_rank[r]->file,
+                  op.range->token, r, ran_.schedule, cell_text(part, 1));
         }
       }
     }
     for (const auto& [cell, op] : wanted)
-      problem("{}: no PP:{} on rank {}", of_rank_[r]->file, cell_text(op, 1), r);
+      problem("{}: no PP:{} on rank {}", actions_.of_rank[r]->file, cell_text(op, 1), r);
   }
 
   std::vector<Op> with_updates(std::size_t r, const std::vector<MeasuredOp>& measured) const {
@@ -226,7 +139,7 @@ class Importer {
     const Activities& what = *program.what;
     Timeline& t = result_.file.timeline;
     t = {program.what, std::vector<Nanos>(what.size()), std::vector<Nanos>(what.size())};
-    for (std::size_t r = 0; r < ops_.size(); ++r) {
+    for (std::size_t r = 0; r < actions_.ops.size(); ++r) {
       Nanos free{0};
       TaskId before = 0;
       for (TaskId task = what.first_of_rank[r]; task < what.first_of_rank[r + 1]; ++task) {
@@ -271,8 +184,9 @@ class Importer {
     const auto range = [&](bool send, int stage) -> const ProfiledRange* {
       const Cell cell{forward ? OpKind::kForward : OpKind::kBackward, stage,
                       producer.microbatch - window * ran_.order.shape.window};
-      const auto found = messages_.find({send, step, cell});
-      return found == messages_.end() || found->second->comm_end_us == 0 ? nullptr : found->second;
+      const auto found = actions_.messages.find({send, step, cell});
+      return found == actions_.messages.end() || found->second->comm_end_us == 0 ? nullptr
+                                                                                 : found->second;
     };
     const ProfiledRange *sent = range(true, producer.stage), *got = range(false, consumer.stage);
     ++all_messages_;
@@ -316,17 +230,15 @@ class Importer {
                          ? "; the others take no time at their producer's end"
                          : ""));
     std::int64_t zeros = 0;
-    for (const KinetoTrace* trace : of_rank_) zeros += trace->zero_events;
+    for (const KinetoTrace* trace : actions_.of_rank) zeros += trace->zero_events;
     if (zeros > 0) note(fmt::format("{} events with time 0 and duration 0 left out", zeros));
     note("updates take no time: no action of the profiler stands for them");
   }
 
   const TimelineFile& ran_;
-  KinetoImport result_{};
   Problems problems_{};
-  std::vector<const KinetoTrace*> of_rank_{};
-  std::vector<std::vector<std::vector<MeasuredOp>>> ops_{};                 // [rank][step]
-  std::map<std::tuple<bool, int, Cell>, const ProfiledRange*> messages_{};  // send, step, cell
+  const KinetoActions actions_;
+  KinetoImport result_{};
   std::map<std::pair<int, Cell>, const ProfiledRange*> range_of_{};  // rank, cell over all windows
   std::size_t first_step_ = 0;
   double zero_us_ = 0;

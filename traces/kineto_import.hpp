@@ -19,6 +19,8 @@ struct KinetoImport {
 // last).
 //   ops      times as ProfiledRange has them, the earliest start is 0; where two ops of a rank
 //            overlap, the later one begins when the earlier one ends
+//   windows  Megatron-LM's do not say of which micro-batch they are: the k-th call of a step is the
+//            k-th F (or B) of the rank's order in `ran`
 //   order    by start; updates follow the last gradient of their window and take no time, because
 //            no action stands for them
 //   messages of a matched pair of send and receive kernels the shorter, ending with the later: the

@@ -264,3 +264,40 @@ TEST_CASE("gzip traces read as plain ones; a cut one says so", "[kineto]") {
   std::filesystem::remove(path);
   CHECK_THROWS_WITH(TraceInput("nowhere.json"), contains("nowhere.json: cannot read this file"));
 }
+
+TEST_CASE("Megatron-LM's windows are the micro-batches in the order of the rank", "[kineto]") {
+  // 1F1B on two ranks, two steps; the host is through before the device, and the model's own
+  // forward_step lies inside.
+  const std::string file = "megatron/core/pipeline_parallel/schedules.py";
+  std::vector<TraceText> traces{{.rank = 0}, {.rank = 1}};
+  for (int step = 0; step < 2; ++step) {
+    for (TraceText& t : traces) {
+      const double at = 100000.0 * step + 10 * t.rank;
+      const auto window = [&](const std::string& function, double host, double ts, double dur) {
+        t.event("python_function", file + "(321): " + function, at + host, 100);
+        t.event("python_function", "pretrain_gpt.py(88): " + function, at + host + 1, 90);
+        t.kernel("gemm", at + host + 20, at + ts, dur);
+      };
+      window("forward_step", 0, 0, 1000 + 100 * step);
+      if (t.rank == 0) window("forward_step", 200, 2000, 1000);
+      window("backward_step", 400, 4000, 2000);
+      if (t.rank == 1) window("forward_step", 500, 7000, 1000);
+      window("backward_step", 600, 9000, 2000);
+    }
+  }
+  const KinetoImport import = import_text(traces, ran({"1f1b", 2, 2}), 2);
+  using std::chrono::microseconds;
+  const Timeline& t = import.file.timeline;
+  CHECK(span_of(t, 0, "0F0").end - span_of(t, 0, "0F0").start == microseconds(1100));
+  CHECK(span_of(t, 0, "0F1").start == microseconds(2000));
+  CHECK(span_of(t, 1, "1F1").start == microseconds(7010));
+  CHECK(span_of(t, 1, "1B0").start == microseconds(4010));
+  CHECK_THAT(joined(import.notes), contains("the k-th forward_step of a rank"));
+  CHECK_THAT(refusal(traces, ran({"zb-h1", 2, 2})), contains("where zb-h1 has no full backward"));
+  // PyTorch's names are better where both are there.
+  TraceText both{.rank = 0};
+  both.op("0F0", 0, 0, 100);
+  both.op("0B0", 200, 200, 100);
+  both.event("python_function", file + "(321): forward_step", 0, 50);
+  CHECK(both.read().ranges.size() == 2);
+}
