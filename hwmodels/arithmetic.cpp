@@ -120,15 +120,13 @@ double score_bytes_per_token(const Model& model) {
 
 double kept_bytes(const Model& model, int b, const StageSplit& split, double score_bytes) {
   check_uniform(model);
-  const double shared =
-      shared_bytes_per_token(model) / (split.sequence_parallel ? split.tensor : 1);
+  const double shared = shared_bytes_per_token(model) / split.sequence();
   return tokens(model, b, split) *
          (shared + (split_bytes_per_token(model) + score_bytes) / split.tensor);
 }
 
 double head_input_bytes(const Model& model, int b, const StageSplit& split) {
-  return 2.0 * tokens(model, b, split) * model.hidden /
-         (split.sequence_parallel ? split.tensor : 1);
+  return 2.0 * tokens(model, b, split) * model.hidden / split.sequence();
 }
 
 }  // namespace
@@ -232,7 +230,7 @@ double layer_activation_after_i_bytes(const Model& model, int b, const StageSpli
   check_uniform(model);
   // Inputs (14 h) and output gradients (18 h) of the four linear layers. The same 32 h as all that
   // was kept except scores and dropout masks.
-  const double shared = 8.0 * model.hidden / (split.sequence_parallel ? split.tensor : 1);
+  const double shared = 8.0 * model.hidden / split.sequence();
   return tokens(model, b, split) * (shared + split_bytes_per_token(model) / split.tensor);
 }
 
@@ -252,7 +250,7 @@ double layer_workspace_bytes(const Model& model, int b, const StageSplit& split)
 double embedding_activation_bytes(const Model& model, int b, const StageSplit& split) {
   const double mask = model.dropout ? tokens(model, b, split) * model.hidden : 0.0;
   const double norm = model.encoder ? 2 * tokens(model, b, split) * model.hidden : 0.0;
-  return 8 * tokens(model, b, split) + (mask + norm) / (split.sequence_parallel ? split.tensor : 1);
+  return 8 * tokens(model, b, split) + (mask + norm) / split.sequence();
 }
 
 double head_activation_bytes(const Model& model, int b, const StageSplit& split) {

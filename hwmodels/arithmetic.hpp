@@ -15,6 +15,8 @@ struct StageSplit {
   // ones, so they are no more GPUs.
   int expert = 1;
   int gpus() const { return tensor * context; }
+  // GPUs that share what lies between the split matrices: norms, dropout, residuals, messages.
+  int sequence() const { return sequence_parallel ? tensor : 1; }
 };
 
 // Exact counts, no hardware in them. b is the micro-batch in sequences. What counts one layer needs

@@ -11,7 +11,7 @@ struct Sizes {
         hidden(m.hidden),
         vocab(1.0 * m.vocab / split.tensor),
         x(tokens * hidden),
-        own_x(split.sequence_parallel ? x / split.tensor : x),
+        own_x(x / split.sequence()),
         logits(tokens * vocab),
         embedding(vocab * hidden) {}
 

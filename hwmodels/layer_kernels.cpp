@@ -28,7 +28,7 @@ struct Widths {
   Widths(const Model& m, int b, StageSplit split)
       : t(split.tensor),
         tokens(static_cast<double>(b) * m.seq / split.context),
-        x(tokens * m.hidden / (split.sequence_parallel ? t : 1)),
+        x(tokens * m.hidden / split.sequence()),
         q_width(m.query_width() / t),
         // Fewer heads of keys and values than GPUs: each keeps one.
         kv_share(m.latent() || m.kv_heads == 0 ? 1 / t : std::max(1 / t, 1.0 / m.kv_heads)),

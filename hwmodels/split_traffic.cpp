@@ -80,8 +80,8 @@ Traffic ring_backward(const Model& model, int b, const StageSplit& split, const 
 Traffic expert_traffic(const Model& model, int b, const StageSplit& split,
                        const LinkProfile& link) {
   if (split.expert == 1 || model.experts == 0) return {};
-  const double copies = 1.0 * b * model.seq / split.context * model.experts_per_token /
-                        (split.sequence_parallel ? split.tensor : 1);
+  const double copies =
+      1.0 * b * model.seq / split.context * model.experts_per_token / split.sequence();
   const double each = collective_microseconds(link, CollectiveKind::kAllToAll, split.expert,
                                               2 * copies * model.hidden);
   return {2 * each, 2};

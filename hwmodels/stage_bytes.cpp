@@ -37,9 +37,8 @@ StageBytes stage_bytes(const Model& model, const StagePlan& plan, std::size_t st
     after_i += head_activation_after_i_bytes(model, b, split);
   }
   // Every GPU of a stage sends to its counterpart what it holds of the activation.
-  const double message = last ? 0
-                              : 2.0 * b * model.seq / split.context * model.hidden /
-                                    (split.sequence_parallel ? split.tensor : 1);
+  const double message =
+      last ? 0 : 2.0 * b * model.seq / split.context * model.hidden / split.sequence();
   const double workspace =
       mix.largest([&](const Model& m) { return layer_workspace_bytes(m, b, split); });
   return {.activation = std::llround(kept),

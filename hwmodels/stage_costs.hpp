@@ -30,6 +30,8 @@ struct StageEstimate {
   std::vector<int> layers;                      // per stage, as planned; empty: not a transformer
   std::vector<std::int64_t> expert_parameters;  // those of them that are experts'
   int tensor = 1;                               // GPUs that share the columns of a stage
+  // Of a stage's parameters; 0 where there are no counts.
+  double expert_share(std::size_t stage) const;
   double tokens_per_microbatch = 0;
   // Model FLOPs, 3 x forward (recompute not counted), of one GPU of each stage.
   double flops_per_microbatch = 0;
@@ -51,15 +53,14 @@ struct UpdatePlan {
   bool shard = false;  // ZeRO-1, Megatron-LM's distributed optimizer (arXiv 1910.02054 section 5.1)
   int expert = 1;      // GPUs among those that share the experts
 
-  // Ranks that share the optimizer state of a stage: the owners of all copies, or all replicas.
-  int shards() const {
-    if (!shard) return 1;
-    return optimizer == Optimizer::kOwner ? data : replicas * data;
-  }
+  bool owned() const { return optimizer == Optimizer::kOwner && replicas > 1; }
+  // GPUs that reduce a stage's gradients among each other, and with shards share its optimizer
+  // state: the owners in all copies, or all replicas.
+  int copies() const { return owned() ? data : replicas * data; }
   // Of the optimizer state that one GPU keeps, where that share of its parameters are experts'.
   double own_share(double experts) const {
     if (!shard) return 1;
-    return (1 - experts) / shards() + experts * expert / shards();
+    return (1 - experts) / copies() + experts * expert / copies();
   }
 };
 
@@ -71,7 +72,7 @@ struct UpdatePlan {
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, const UpdatePlan& plan);
 
-// Takes the optimizer states to what one GPU keeps of them. expert_parameters may be empty.
+// Takes the optimizer states to what one GPU keeps of them.
 void shard_optimizer(StageEstimate& estimate, const UpdatePlan& plan);
 
 // Message times of every stage boundary on that link.

@@ -36,7 +36,8 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   const auto over = [&](CollectiveKind kind, double bytes, int n) {
     return collective_microseconds(link, kind, n, bytes);
   };
-  const bool owner = plan.optimizer == Optimizer::kOwner && replicas > 1;
+  const bool owner = plan.owned();
+  const int others = plan.copies();
   const bool fp16 = model.dtype == "fp16";
   const double stream_bytes = (fp16 ? kUnscaleBytes : 0) + kNormBytes + kClipBytes + kCopyBytes;
   const auto passes_us = [&](double parameters, double bytes, KernelKind kind, int kernels) {
@@ -51,11 +52,11 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
     const auto weights = static_cast<double>(estimate.bytes[s].weights);
     const auto parameters = static_cast<double>(estimate.parameters[s]);
     // The experts of a GPU have fewer copies than the rest.
-    const double experts = static_cast<double>(estimate.expert_parameters[s]) / parameters;
+    const double experts = estimate.expert_share(s);
     const auto among_copies = [&](CollectiveKind kind, double bytes) {
-      const int n = owner ? data : replicas * data;
-      if (experts == 0 || expert == 1) return over(kind, bytes, n);
-      return over(kind, bytes * (1 - experts), n) + over(kind, bytes * experts, n / expert);
+      if (experts == 0 || expert == 1) return over(kind, bytes, others);
+      return over(kind, bytes * (1 - experts), others) +
+             over(kind, bytes * experts, others / expert);
     };
     double reduce = owner ? over(CollectiveKind::kReduce, gradients, replicas) : 0;
     reduce += plan.shard ? among_copies(CollectiveKind::kReduceScatter, gradients) +
@@ -85,7 +86,6 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
                     embedding / 1e6));
   }
   if (replicas * data < 2) return;
-  const int others = owner ? data : replicas * data;
   const std::string who =
       expert > 1 ? fmt::format("{} (those of experts over {})", others, others / expert)
                  : fmt::format("{}", others);
@@ -107,14 +107,15 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
       "gradients: fp32, {}; {}", how, collective_text(link, kind, owner ? replicas : others)));
 }
 
+double StageEstimate::expert_share(std::size_t stage) const {
+  if (expert_parameters.empty()) return 0;
+  return static_cast<double>(expert_parameters[stage]) / static_cast<double>(parameters[stage]);
+}
+
 void shard_optimizer(StageEstimate& estimate, const UpdatePlan& plan) {
   for (std::size_t s = 0; s < estimate.bytes.size(); ++s) {
-    const double experts = estimate.expert_parameters.empty()
-                               ? 0
-                               : static_cast<double>(estimate.expert_parameters[s]) /
-                                     static_cast<double>(estimate.parameters[s]);
     std::int64_t& bytes = estimate.bytes[s].optimizer;
-    bytes = std::llround(static_cast<double>(bytes) * plan.own_share(experts));
+    bytes = std::llround(static_cast<double>(bytes) * plan.own_share(estimate.expert_share(s)));
   }
 }
 

@@ -46,6 +46,17 @@ Nanos longest_rank_span(const Timeline& timeline) {
   return longest;
 }
 
+void place_joins(const Program& program, Timeline& timeline) {
+  for (TaskId t = 0; t < timeline.what->size(); ++t) {
+    for (std::uint32_t i = program.first_next[t]; i < program.first_next[t + 1]; ++i) {
+      const TaskId next = program.next[i];
+      if (timeline.what->op[next].kind != OpKind::kJoin) continue;
+      timeline.end[next] = std::max(timeline.end[next], timeline.end[t]);
+      timeline.start[next] = timeline.end[next];
+    }
+  }
+}
+
 Schedule chosen_order(const Timeline& timeline, const std::string& name) {
   Schedule s{.name = name, .shape = timeline.shape()};
   for (int r = 0; r < timeline.shape().ranks; ++r) {

@@ -31,6 +31,10 @@ Span wall(const Timeline& timeline);
 // The longest single rank, from its own first op to its last (what zero-bubble papers report).
 Nanos longest_rank_span(const Timeline& timeline);
 
+// Of a timeline that was measured, not replayed: every join is where the last of the tasks before
+// it ended.
+void place_joins(const Program& program, Timeline& timeline);
+
 // The order that a greedy run chose, as a fixed schedule with U cells put back.
 Schedule chosen_order(const Timeline& timeline, const std::string& name);
 

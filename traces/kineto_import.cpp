@@ -150,7 +150,7 @@ class Importer {
       }
     }
     for_each_transfer(what, [&](TaskId task, const Transfer& x) { take_message(t, task, x); });
-    take_joins(program, t);
+    place_joins(program, t);
   }
 
   void take_op(Timeline& t, TaskId task, int rank, Nanos free, TaskId before) {
@@ -197,17 +197,6 @@ class Importer {
         std::min(sent->comm_end_us - sent->comm_start_us, got->comm_end_us - got->comm_start_us);
     t.end[task] = at(std::max(sent->comm_end_us, got->comm_end_us));
     t.start[task] = t.end[task] - Nanos(std::llround(us * 1e3));
-  }
-
-  // Where participants of a collective met: when the last of them came.
-  static void take_joins(const Program& program, Timeline& t) {
-    for (TaskId from = 0; from < t.what->size(); ++from) {
-      for (std::uint32_t i = program.first_next[from]; i < program.first_next[from + 1]; ++i) {
-        const TaskId to = program.next[i];
-        if (t.what->op[to].kind == OpKind::kJoin)
-          t.start[to] = t.end[to] = std::max(t.end[to], t.end[from]);
-      }
-    }
   }
 
   void note(std::string text) { result_.notes.push_back(std::move(text)); }

@@ -57,7 +57,7 @@ class Reader {
     if (count_ > kMostProblems)
       problems_.add("{}: {} more problems like these", file_, count_ - kMostProblems);
     problems_.throw_if_any();
-    place_joins(program);
+    place_joins(program, result_.timeline);
   }
 
  private:
@@ -181,19 +181,6 @@ class Reader {
                 text_of(place_of(what, t)), timeline.start[t].count(),
                 text_of(place_of(what, before)), timeline.end[before].count());
       before = t;
-    }
-  }
-
-  // Meeting points are not in the file: they are where the last of the tasks before them ended.
-  void place_joins(const Program& program) {
-    Timeline& timeline = result_.timeline;
-    for (TaskId t = 0; t < timeline.what->size(); ++t) {
-      for (std::uint32_t i = program.first_next[t]; i < program.first_next[t + 1]; ++i) {
-        const TaskId next = program.next[i];
-        if (written(*timeline.what, next)) continue;
-        timeline.end[next] = std::max(timeline.end[next], timeline.end[t]);
-        timeline.start[next] = timeline.end[next];
-      }
     }
   }
 

@@ -7,6 +7,7 @@
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/json_fields.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/plain_link.hpp"
 
 namespace stagesim {
 namespace {
@@ -22,15 +23,6 @@ Model preset(const char* name) {
 double flops(const Kernels& kernels) {
   return std::accumulate(kernels.begin(), kernels.end(), 0.0,
                          [](double sum, const Kernel& k) { return sum + k.flops; });
-}
-
-// Latency 1 us, then 1 GB/s.
-LinkProfile plain_link() {
-  LinkProfile link;
-  link.name = "wire";
-  link.curve = {{1, 1}, {1000, 1}, {2000, 2}};
-  link.latency_us.value = 1;
-  return link;
 }
 
 GpuProfile flops_only() {
@@ -64,7 +56,7 @@ TEST_CASE("the GPUs of a context split do the FLOPs of a micro-batch once", "[hw
 TEST_CASE("a context split divides activations and messages, not weights", "[hwmodels][splits]") {
   Model m = preset("llama-3-8b");
   m.flash = true;
-  const LinkProfile link = plain_link();
+  const LinkProfile link = test::plain_link();
   const auto stages = [&](int c) {
     return transformer_stages(
         m, flops_only(),
@@ -86,7 +78,7 @@ TEST_CASE("ring attention takes the longer of a part's attention and its message
           "[hwmodels][splits]") {
   Model m = preset("llama-3-8b");
   m.flash = true;
-  const LinkProfile link = plain_link();
+  const LinkProfile link = test::plain_link();
   const StageSplit split{.context = 4};
   // 8 heads of keys and of values, 128 wide, of a quarter of 2 x 8192 tokens, 16-bit, at 1 GB/s.
   const double bytes = 2.0 * 2 * 8 * 128 * (2 * 8192 / 4.0);
@@ -117,7 +109,7 @@ TEST_CASE("Mixtral with one of its experts on each of 8 GPUs is Mistral 7B and i
 TEST_CASE("tokens go to their experts and back, in the forward and in the backward",
           "[hwmodels][splits]") {
   const Model m = preset("mixtral-8x7b");
-  const LinkProfile link = plain_link();
+  const LinkProfile link = test::plain_link();
   // Two copies of each token, 16-bit; three quarters of them leave a GPU, in three hops of 1 us.
   const double bytes = 2.0 * 2 * m.seq * 4096;
   const Traffic t = expert_traffic(m, 1, {.expert = 4}, link);
@@ -138,7 +130,7 @@ TEST_CASE("tokens go to their experts and back, in the forward and in the backwa
 
 TEST_CASE("experts are reduced over the copies that they have", "[hwmodels][splits]") {
   const Model m = preset("mixtral-8x7b");
-  const LinkProfile link = plain_link();
+  const LinkProfile link = test::plain_link();
   StageEstimate all = transformer_stages(
       m, flops_only(),
       {.layers = {32}, .microbatch = 1, .split = {.expert = 4}, .expert_link = &link}, 0);

@@ -6,6 +6,7 @@
 #include "hwmodels/stage_costs.hpp"
 #include "sim/base/error.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/plain_link.hpp"
 
 namespace stagesim {
 namespace {
@@ -256,21 +257,13 @@ TEST_CASE("assumptions name rates, sources and what is not counted", "[hwmodels]
   CHECK(has("workspace: 0; CUDA context, library buffers and fragmentation are not counted"));
 }
 
-// Latency 1 us, then 1 GB/s.
-LinkProfile plain_link() {
-  LinkProfile link;
-  link.name = "wire";
-  link.curve = {{1, 1}, {1000, 1}, {2000, 2}};
-  link.latency_us.value = 1;
-  return link;
-}
-
 TEST_CASE("updates are ring formulas on the stage's bytes", "[hwmodels][costs]") {
   Model model = small_gpt();
   const auto update = [&](int replicas, Optimizer optimizer, int data, std::size_t stage = 1,
                           bool shard = false) {
     StageEstimate all = estimate(model, kBytesOnly);
-    add_update_costs(all, model, kBytesOnly, plain_link(), {replicas, optimizer, data, shard});
+    add_update_costs(all, model, kBytesOnly, test::plain_link(),
+                     {replicas, optimizer, data, shard});
     return all.costs[stage];
   };
   // Gradient norm 4, clip 8, Adam 28, copy 6, clear 4 bytes per parameter; unscale 8 with fp16.
@@ -343,7 +336,7 @@ TEST_CASE("fused attention runs at its own fraction of the FLOPs", "[hwmodels][c
 
 TEST_CASE("a stage boundary takes its message's time on the link", "[hwmodels][costs]") {
   const StageEstimate all = estimate(small_gpt(), kFlopsOnly);
-  const LinkClass link = link_costs(plain_link(), all.bytes);
+  const LinkClass link = link_costs(test::plain_link(), all.bytes);
   CHECK(link.name == "wire");
   CHECK(link.latency == 1us);
   const double message = 2 * kB * kS * kH;
@@ -395,7 +388,7 @@ TEST_CASE("a report says how many shapes were measured", "[hwmodels][costs]") {
 
 TEST_CASE("a measured collective takes the place of the ring, scaled to other numbers of GPUs",
           "[hwmodels][costs]") {
-  LinkProfile link = plain_link();
+  LinkProfile link = test::plain_link();
   CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 1, 1e6) == 0);
   CHECK(collective_microseconds(link, CollectiveKind::kAllReduce, 4, 8000) ==
         Approx(6 * 1 + 1.5 * 8));

@@ -115,20 +115,12 @@ std::vector<double> slow_shared_replay(const Program& program) {
   return end;
 }
 
-// Shared, and a thousand times as long, so that rounding to nanoseconds stays small beside it.
-Costs fair(Costs costs) {
-  costs.sharing.fair = true;
-  for (std::int64_t& bytes : costs.message_bytes) bytes = std::max<std::int64_t>(1000 * bytes, 1);
-  for (StageCosts& c : costs.stages) {
-    for (Nanos* time :
-         {&c.forward, &c.backward, &c.input_grad, &c.weight_grad, &c.reduce, &c.step, &c.broadcast})
-      *time *= 1000;
-  }
-  for (LinkClass& link : costs.links) {
-    link.latency *= 1000;
-    for (Nanos& time : link.transfer_time) time *= 1000;
-  }
-  return costs;
+// Shared, and a thousand times as long.
+Costs fair(const Costs& costs) {
+  Costs longer = times_longer(costs, 1000);
+  longer.sharing.fair = true;
+  for (std::int64_t& bytes : longer.message_bytes) bytes = std::max<std::int64_t>(1000 * bytes, 1);
+  return longer;
 }
 
 // Two ranks on each of two nodes; a message of 100 bytes between nodes occupies its link for 100 ns

@@ -98,19 +98,10 @@ std::vector<double> slow_taxed_replay(const Program& program) {
   return end;
 }
 
-// Long beside the rounding of ends to nanoseconds.
-Costs long_costs(Costs costs, OverlapTax tax) {
-  costs.overlap_tax = tax;
-  for (StageCosts& c : costs.stages) {
-    for (Nanos* time :
-         {&c.forward, &c.backward, &c.input_grad, &c.weight_grad, &c.reduce, &c.step, &c.broadcast})
-      *time *= 100000;
-  }
-  for (LinkClass& link : costs.links) {
-    link.latency *= 100000;
-    for (Nanos& time : link.transfer_time) time *= 100000;
-  }
-  return costs;
+Costs long_costs(const Costs& costs, OverlapTax tax) {
+  Costs longer = times_longer(costs, 100000);
+  longer.overlap_tax = tax;
+  return longer;
 }
 
 // F and B of rank 0 then 1, one micro-batch after the other.

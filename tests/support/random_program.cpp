@@ -94,6 +94,19 @@ Costs random_costs(std::mt19937& random, const Schedule& s, const RandomShape& l
   return costs;
 }
 
+Costs times_longer(Costs costs, int factor) {
+  for (StageCosts& c : costs.stages) {
+    for (Nanos* time :
+         {&c.forward, &c.backward, &c.input_grad, &c.weight_grad, &c.reduce, &c.step, &c.broadcast})
+      *time *= factor;
+  }
+  for (LinkClass& link : costs.links) {
+    link.latency *= factor;
+    for (Nanos& time : link.transfer_time) time *= factor;
+  }
+  return costs;
+}
+
 namespace {
 
 struct Cell {

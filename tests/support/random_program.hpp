@@ -18,6 +18,9 @@ struct RandomShape {
 Schedule random_schedule(std::mt19937& random, const RandomShape& shape);
 Costs random_costs(std::mt19937& random, const Schedule& schedule, const RandomShape& shape);
 
+// All times, so many times as long: the rounding of ends to nanoseconds stays small beside them.
+Costs times_longer(Costs costs, int factor);
+
 // A second engine, slow and obvious: settles every op whose inputs are known, then serves the
 // message that has waited longest, again and again. One pipeline, overlapped communication. Returns
 // start and end per op of ops_of_rank, flattened rank after rank (updates included).

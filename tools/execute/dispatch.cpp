@@ -180,13 +180,7 @@ Timeline execute(const Program& program, Backend& backend, const DispatchOptions
   }
   for (const Program::Pair& pair : program.pairs)
     timeline.start[pair.backward] = timeline.start[pair.forward];
-  // Where the participants met: when the last of them came.
-  const std::vector<std::vector<TaskId>> before = tasks_before(program);
-  for (TaskId t = 0; t < what.size(); ++t) {
-    if (what.op[t].kind != OpKind::kJoin) continue;
-    for (const TaskId p : before[t]) timeline.end[t] = std::max(timeline.end[t], timeline.end[p]);
-    timeline.start[t] = timeline.end[t];
-  }
+  place_joins(program, timeline);
   return timeline;
 }
 

@@ -158,7 +158,12 @@ Answer train_command(const po::variables_map& vm, std::ostream& out, std::ostrea
                          .text = &text,
                          .learning_rate = number_option(vm, "learning-rate", 1e-9, 1e3),
                          .seed = kSeed};
-  const Trained alone = train_alone(setup, scenario.batch * batches, scenario.batch, true);
+  // Gradients of every window, which only schedules with a flush are set beside.
+  const bool keep_gradients = std::any_of(attempts.begin(), attempts.end(), [](const Attempt& a) {
+    return a.run && a.run->order.shape.rule == VersionRule::kFlush;
+  });
+  const Trained alone =
+      train_alone(setup, scenario.batch * batches, scenario.batch, keep_gradients);
   const std::vector<double> alone_loss = per_batch(alone.loss, scenario.batch, batches);
   if (!all_finite(alone_loss)) {
     throw InputError(
