@@ -15,7 +15,7 @@ with_clang=no
 for option in "$@"; do
   case "$option" in
     --tests) packages+=(catch2 libbenchmark-dev) ;;
-    --ci) packages+=(catch2 libbenchmark-dev clang clang-format-14 clang-tidy-14 git libsimgrid-dev) && with_clang=yes ;;
+    --ci) packages+=(catch2 libbenchmark-dev clang clang-format-14 clang-tidy-14 git libsimgrid-dev libboost-mpi-dev openmpi-bin) && with_clang=yes ;;
     -h | --help) usage && exit 0 ;;
     *) echo "install_deps.sh: unknown option '$option'" >&2 && usage >&2 && exit 2 ;;
   esac

@@ -71,7 +71,7 @@ TEST_CASE("blocking groups run as they are predicted", "[execute]") {
   }
 }
 
-TEST_CASE("one rank and one micro-batch; no more ranks than ops", "[execute]") {
+TEST_CASE("one rank and one micro-batch, no more ranks than ops", "[execute]") {
   for (const int ranks : {1, 2, 5}) {
     const Schedule s = make({"1f1b", ranks, 1});
     const Program program = lower(s, short_costs(s.shape));
@@ -118,7 +118,7 @@ class PlantedBackend : public Backend {
 
 }  // namespace
 
-TEST_CASE("an op that never ends is named; an error of one rank ends all and comes out",
+TEST_CASE("an op that never ends is named, an error of one rank ends all and comes out",
           "[execute][errors]") {
   const Schedule s = make({"gpipe", 3, 2});
   const Program program = lower(s, unit_costs(3, 1, 2));

@@ -51,7 +51,7 @@ double bytes(const Kernels& kernels) {
 }
 
 TEST_CASE(
-    "the GPUs of a tensor split do a layer's FLOPs once; norms and residuals t times, or once",
+    "the GPUs of a tensor split do a layer's FLOPs once, norms and residuals t times, or once",
     "[hwmodels][kernels]") {
   const int t = GENERATE(2, 4, 8);
   const bool flash = GENERATE(false, true);

@@ -19,7 +19,7 @@ TEST_CASE("1F1B at p = 64, m = 1024 lowers to 260,096 ops and messages, and 64 u
   CHECK(program.what->transfers.size() == 129'024);
 }
 
-TEST_CASE("an op's message has the next task id; its consumer is the op that needs it", "[lower]") {
+TEST_CASE("an op's message has the next task id, its consumer is the op that needs it", "[lower]") {
   const bool blocking = GENERATE(false, true);
   Costs costs = unit_costs(8, 1, 2);
   if (blocking) costs.comm = CommMode::kBlocking;
@@ -51,7 +51,7 @@ TEST_CASE("no message between two stages of one rank", "[lower]") {
   CHECK(in_units(wall(replay(program)).length()) == 6);
 }
 
-TEST_CASE("a link carries one message at a time; latency delays the arrival only", "[replay]") {
+TEST_CASE("a link carries one message at a time, latency delays the arrival only", "[replay]") {
   // Stage 0 ends F0 at 1 and F1 at 2; a message occupies the link for 3 and arrives 2 later.
   const Schedule s = parse_schedule(
       "# l ranks=2 stages=2 pipelines=1 microbatches=2 window=2 rule=flush optimizer=replicated\n"

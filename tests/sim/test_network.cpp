@@ -235,7 +235,7 @@ TEST_CASE("a message alone takes exactly its measured time", "[network]") {
   CHECK(end_of(t, "3F0", 3) == ns(10 + 11 + 10 + 107 + 10 + 11 + 10));
 }
 
-TEST_CASE("two ranks of a node with one network card split it; with a card each they do not",
+TEST_CASE("two ranks of a node with one network card split it, with a card each they do not",
           "[network]") {
   // Stages 0 and 1 lie on node 0 and send to node 1 at the same time: stage 0 on rank 0 to rank 2,
   // stage 2 (also at rank 1) to rank 3 in the other pipeline's direction.

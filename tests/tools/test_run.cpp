@@ -272,7 +272,7 @@ TEST_CASE("data-parallel copies make the update slower and the tokens more", "[r
         Approx(2 * tokens_of_a_step / to_ms(two.result.step_time) * 1e3));
 }
 
-TEST_CASE("a schedule that refuses leaves the others alone; a name nobody knows does not",
+TEST_CASE("a schedule that refuses leaves the others alone, a name nobody knows does not",
           "[run][errors]") {
   const Scenario s = read(unit(6, 12));
   const std::vector<Attempt> attempts = run_schedules(s, {{"1f1b", {}}, {"amdp", {}}, {"2bw", {}}});

@@ -53,7 +53,7 @@ TEST_CASE("times per stage: a schedule with two stages per rank says that it has
              !contains("times the work"));
 }
 
-TEST_CASE("parallel.virtual sets v where a schedule lets one choose; 1 chooses nothing", "[run]") {
+TEST_CASE("parallel.virtual sets v where a schedule lets one choose, 1 chooses nothing", "[run]") {
   const auto stages = [](const char* v, const char* schedule) {
     return result(R"({"model": {"stage_times": {"F": 1, "B": 2}}, "batch": {"microbatches": 8},
                       "parallel": {"pipeline": 4, "virtual": )" +

@@ -161,7 +161,7 @@ TEST_CASE("the draws of a sample are the same for every schedule") {
   CHECK(shares[2] == 0);
 }
 
-TEST_CASE("the errors of a profile widen the step of a model; layers stay") {
+TEST_CASE("the errors of a profile widen the step of a model, layers stay") {
   const std::string text = R"({"model": {"preset": "gpt-1.3b"},
     "cluster": {"gpu": "a100-sxm-80gb", "nodes": 1, "gpus_per_node": 4, "intra": "nvlink3"},
     "parallel": {"pipeline": 4, "data": 1}, "batch": {"micro": 1, "microbatches": 8},

@@ -244,7 +244,7 @@ TEST_CASE("a trace that is cut off, or none, is refused", "[kineto]") {
           contains("event 1 ('PP:0F1')"));
 }
 
-TEST_CASE("gzip traces read as plain ones; a cut one says so", "[kineto]") {
+TEST_CASE("gzip traces read as plain ones, a cut one says so", "[kineto]") {
   const auto path = (std::filesystem::temp_directory_path() / "stagesim_trace.json.gz").string();
   const std::string text = two_ranks()[0].text();
   gzFile file = gzopen(path.c_str(), "wb");

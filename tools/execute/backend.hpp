@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "sim/base/error.hpp"
 #include "sim/timeline.hpp"
 
 namespace stagesim {
@@ -24,10 +25,14 @@ class Backend {
   virtual void compute(TaskId task, const std::vector<TaskId>& after) = 0;
   // A message, on the thread of whichever rank made it possible.
   virtual void transfer(TaskId task, const std::vector<TaskId>& after) = 0;
+  // A task of a rank of another process, before anything here that waits for it.
+  virtual void happened_elsewhere(TaskId, Span) {
+    throw InternalError("this backend runs in one process");
+  }
   // From another thread: whatever blocks in one of the calls above returns soon.
   virtual void stop() = 0;
-  // After all ranks have finished: [task] of the program, since the first of all starts. Of joins
-  // nothing is asked.
+  // After all ranks have finished, or with other processes right after the call: [task] of the
+  // program, since the first of all starts. Of joins nothing is asked.
   virtual Span measured(TaskId task) const = 0;
 };
 

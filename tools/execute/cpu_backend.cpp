@@ -20,21 +20,21 @@ using Clock = std::chrono::steady_clock;
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(const Program& program, CpuWork work)
+  CpuBackend(const Program& program, CpuWork work, Clock::time_point began)
       : program_(program),
         products_per_s_(work == CpuWork::kBlas ? matrix_products_per_second() : 0),
         times_(program.what->size()),
         link_free_(program.what->lanes.size(), Nanos::min()),
         link_mutex_(program.what->lanes.size()),
-        began_(Clock::now()) {
+        began_(began) {
     STAGESIM_CHECK(!program.network.shared());
-  }
-
-  void begin_rank(int) override {
 #ifdef PR_SET_TIMERSLACK
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // else the kernel may wake us 50 us late
+    // Else the kernel may wake a thread 50 us late: this one, and those of the ranks after it.
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 #endif
   }
+
+  void begin_rank(int) override {}
   void finish_rank(int) override {}
 
   void compute(TaskId t, const std::vector<TaskId>& after) override {
@@ -54,6 +54,8 @@ class CpuBackend : public Backend {
     times_[t].end = times_[t].start + program_.duration[t];
     link_free_[lane] = times_[t].start + busy;
   }
+
+  void happened_elsewhere(TaskId t, Span span) override { times_[t] = span; }
 
   void stop() override { stopped_ = true; }
 
@@ -96,8 +98,9 @@ class CpuBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> cpu_backend(const Program& program, CpuWork work) {
-  return std::make_unique<CpuBackend>(program, work);
+std::unique_ptr<Backend> cpu_backend(const Program& program, CpuWork work,
+                                     Clock::time_point began) {
+  return std::make_unique<CpuBackend>(program, work, began);
 }
 
 }  // namespace stagesim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +19,11 @@ enum class CpuWork : std::uint8_t {
 // behind those that took the link before, and arrives the latency later; its receiver sleeps until
 // then. Nothing is shared between links: expects a program without a network (InternalError). Every
 // time is read from the clock; what a thread wakes up late counts.
+// Ranks may be threads of several processes: `began` is the same moment in all of them then
+// (common_start), and what crosses between them is the times of messages, not their bytes.
 // Throws InputError for kBlas in a build without a BLAS.
-std::unique_ptr<Backend> cpu_backend(const Program& program, CpuWork work = CpuWork::kSleep);
+std::unique_ptr<Backend> cpu_backend(
+    const Program& program, CpuWork work = CpuWork::kSleep,
+    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now());
 
 }  // namespace stagesim

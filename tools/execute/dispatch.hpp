@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "tools/execute/backend.hpp"
+#include "tools/processes/processes.hpp"
 
 namespace stagesim {
 
@@ -12,6 +13,9 @@ struct DispatchOptions {
   // A hang is this long without an op that ends, and the duration of the longest op on top.
   std::chrono::milliseconds watchdog{30'000};
   const std::atomic<bool>* cancelled = nullptr;  // set by a signal handler: stop, throw Cancelled
+  // All of them call execute() with the same program, and each runs a part of the ranks. Process 0
+  // watches, and it alone gets the times; the others get empty ones, and Cancelled when it stops.
+  Processes* processes = nullptr;
 };
 
 // The watchdog's finding: who waits for whom, as a cycle where there is one.

@@ -9,6 +9,8 @@
 #include "tools/execute/cpu_backend.hpp"
 #include "tools/execute/device_backend.hpp"
 #include "tools/execute/dispatch.hpp"
+#include "tools/execute/notices.hpp"
+#include "tools/processes/processes.hpp"
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/execute_report.hpp"
 #include "tools/stagesim/input.hpp"
@@ -31,7 +33,8 @@ po::options_description execute_options() {
   options.add_options()("schedule", po::value<std::string>(),
                         "NAME or NAME:parameter=value, instead of the scenario's")(
       "backend", po::value<std::string>()->default_value("cpu"),
-      "cpu: ranks are threads; cuda: ranks are streams of the first GPU")(
+      "cpu: ranks are threads, under mpirun of several processes; cuda: ranks are streams of the "
+      "first GPU")(
       "work", po::value<std::string>(),
       "what an op does for its predicted time; cpu: sleep, or blas (matrix products); cuda: spin "
       "(a kernel that waits), or gemm (matrix products on the rank's share of the GPU). train "
@@ -52,7 +55,7 @@ po::options_description execute_options() {
 }
 
 // Makes a backend for each run.
-using MakeBackend = std::function<std::unique_ptr<Backend>(const Program&)>;
+using MakeBackend = std::function<std::unique_ptr<Backend>(const Program&, Processes*)>;
 struct Choice {
   std::string backend, work;
   MakeBackend make;
@@ -74,15 +77,18 @@ Choice choice_from(const po::variables_map& vm) {
   if (vm.count("work")) choice.work = vm["work"].as<std::string>();
   if (cpu) {
     const bool blas = one_of("work", choice.work, {"sleep", "blas", "train"}) == "blas";
-    choice.make = [blas](const Program& program) {
-      return cpu_backend(program, blas ? CpuWork::kBlas : CpuWork::kSleep);
+    choice.make = [blas](const Program& program, Processes* processes) {
+      const auto began = processes ? common_start(*processes) : std::chrono::steady_clock::now();
+      return cpu_backend(program, blas ? CpuWork::kBlas : CpuWork::kSleep, began);
     };
     return choice;
   }
+  if (launched_count() > 1)
+    throw InputError("--backend cuda runs in one process, on one GPU: start it without mpirun");
   const bool gemm = one_of("work", choice.work, {"spin", "gemm"}) == "gemm";
   if (vm.count("dry-run")) return choice;
   const std::shared_ptr<Device> device = cuda_device();
-  choice.make = [gemm, device](const Program& program) {
+  choice.make = [gemm, device](const Program& program, Processes*) {
     device->reset();
     return device_backend(program, *device, gemm ? DeviceWork::kGemm : DeviceWork::kSpin);
   };
@@ -121,16 +127,17 @@ void check_can_run(const Scenario& scenario) {
 
 // As many runs as asked for; the caller picks.
 std::vector<Timeline> measure(const po::variables_map& vm, const Program& program,
-                              const MakeBackend& make) {
+                              const Choice& choice, Processes* processes) {
   const double watchdog_s = number_option(vm, "watchdog", 0.1, 86400);
   const auto repeat = static_cast<int>(number_option(vm, "repeat", 1, 1000));
   const InterruptFlag interrupted;
   std::vector<Timeline> runs;
   const DispatchOptions options{
       .watchdog = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * watchdog_s)),
-      .cancelled = interrupted.flag()};
+      .cancelled = interrupted.flag(),
+      .processes = processes};
   for (int i = 0; i < repeat; ++i) {
-    const auto backend = make(program);
+    const auto backend = choice.make(program, processes);
     runs.push_back(execute(program, *backend, options));
   }
   return runs;
@@ -145,6 +152,7 @@ void print_execute_help(std::ostream& out) {
          "  stagesim execute unit-p4-m8 --scale 10 --repeat 5\n"
          "  stagesim execute unit-p4-m8 --schedule zb-h1 --trace measured.json\n"
          "  stagesim execute unit-p4-m8 --schedule gpipe --dry-run\n"
+         "  mpirun -n 4 stagesim execute unit-p4-m8 --scale 10       ranks in four processes\n"
          "  stagesim execute unit-p4-m8 --work train --schedules 1f1b,pipedream,2bw,amdp --losses "
          "losses.csv\n"
          "\nexit codes: 1 the schedule hangs, or order or versions are not the predicted ones; 130 "
@@ -158,7 +166,11 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     print_execute_help(out);
     return Answer::kYes;
   }
-  if (wants_training(vm)) return train_command(vm, out, notes);
+  if (wants_training(vm)) {
+    if (launched_count() > 1)
+      throw InputError("--work train runs in one process: start it without mpirun");
+    return train_command(vm, out, notes);
+  }
   const Choice choice = choice_from(vm);
   const double scale = number_option(vm, "scale", 1e-6, 1e6);
   const Scenario scenario = scenario_with_schedule("execute", vm);
@@ -169,17 +181,25 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
     print_plan(out, program);
     return Answer::kYes;
   }
-  Execution execution{
-      .predicted = replay(program), .backend = choice.backend, .work = choice.work, .scale = scale};
+  // Last, so that one that cannot read its input ends before the others meet it.
+  const std::unique_ptr<Processes> processes = launched_processes();
+  const bool first = !processes || processes->rank() == 0;
+  Execution execution{.predicted = replay(program),
+                      .backend = choice.backend,
+                      .work = choice.work,
+                      .processes = processes ? processes->count() : 1,
+                      .scale = scale};
   try {
-    execution.runs = measure(vm, program, choice.make);
-  } catch (const HangError& hang) {
+    execution.runs = measure(vm, program, choice, processes.get());
+  } catch (const HangError& hang) {  // in process 0
     fmt::print(notes, "hang: {}\n", hang.what());
     return Answer::kNo;
   } catch (const Cancelled&) {
+    if (!first) return Answer::kYes;
     fmt::print(notes, "interrupted: nothing is reported of a run that did not end\n");
     return Answer::kInterrupted;
   }
+  if (!first) return Answer::kYes;
   const bool same = print_execution(out, scenario, run, execution, vm.count("json") > 0);
   if (vm.count("timeline")) {
     write_file(vm["timeline"].as<std::string>(), [&](std::ostream& file) {

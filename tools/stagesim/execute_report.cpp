@@ -28,8 +28,9 @@ Walls walls(const Execution& e) {
 void print_text(std::ostream& out, const Scenario& scenario, const Execution& e,
                 const Comparison& c) {
   const Walls w = walls(e);
-  fmt::print(out, "{}: {} on {} ranks, backend {}, work {}{}; {}\n\n", scenario.name,
+  fmt::print(out, "{}: {} on {} ranks, backend {}, work {}{}{}; {}\n\n", scenario.name,
              c.predicted.name, c.predicted.shape.ranks, e.backend, e.work,
+             e.processes == 1 ? "" : fmt::format(", {} processes", e.processes),
              e.scale == 1 ? "" : fmt::format(", times x {:g}", e.scale),
              e.runs.size() == 1
                  ? "one run"
@@ -45,6 +46,7 @@ Json json_of(const Scenario& scenario, const Execution& e, const Comparison& c) 
                {"scenario", scenario.json},
                {"backend", e.backend},
                {"work", e.work},
+               {"processes", e.processes},
                {"scale", e.scale},
                {"runs", e.runs.size()},
                {"fastest_wall_ms", w.fastest_ms},

@@ -14,6 +14,7 @@ struct Execution {
   Timeline predicted;
   std::vector<Timeline> runs{};
   std::string backend, work;
+  int processes = 1;
   double scale = 1;
 
   // Of the walls in order, the lower of the two in the middle.
