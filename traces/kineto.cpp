@@ -3,26 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <map>
-#include <unordered_map>
+#include <optional>
 
 #include "sim/base/json_fields.hpp"
+#include "traces/vpp_tasks.hpp"
 
 namespace stagesim {
 namespace {
 
 constexpr std::size_t kMostProblems = 20;
 constexpr std::string_view kPrefix = "PP:";
-
-struct Launch {
-  double at_us;
-  std::int64_t correlation;
-};
-struct KernelSpan {
-  double start_us, end_us;
-  bool communicates;
-};
 
 // The action of PyTorch's pipeline runtime that an event is a range of, or Megatron-LM's window of
 // a micro-batch ("megatron/core/pipeline_parallel/schedules.py(321): forward_step"); else nothing.
@@ -38,14 +29,23 @@ std::optional<std::string> token_of(const std::string& category, const std::stri
   return {};
 }
 
-bool is_send_or_receive(const std::string& kernel) {
-  return kernel.find("SendRecv") != std::string::npos;
+// "F(mb3,mc1)" of category forward: the range "F3.1.0" of NVIDIA's virtual pipeline simulator.
+std::optional<std::string> simulated_token(const std::string& category, const std::string& name) {
+  if (category != "forward" && category != "backward") return {};
+  const std::size_t comma = name.find(",mc");
+  if (name.size() < 8 || name.compare(1, 3, "(mb") != 0 || comma == name.npos || name.back() != ')')
+    return {};
+  std::string token =
+      fmt::format("{}{}.{}.0", category == "forward" ? 'F' : 'B', name.substr(4, comma - 4),
+                  name.substr(comma + 3, name.size() - comma - 4));
+  if (!parse_chunk_token(token)) return {};
+  return token;
 }
 
 // Takes each event as soon as it is complete.
 class EventReader {
  public:
-  EventReader(const std::string& file, KinetoTrace& trace, Problems& problems)
+  EventReader(const std::string& file, RankTrace& trace, Problems& problems)
       : file_(file), trace_(trace), problems_(problems) {}
 
   void event(const Json& e) {
@@ -53,7 +53,8 @@ class EventReader {
     if (!e.is_object() || e.value("ph", "") != "X") return;
     const std::string category = e.contains("cat") && e["cat"].is_string() ? e["cat"] : "";
     const std::string name = e.contains("name") && e["name"].is_string() ? e["name"] : "";
-    const std::optional<std::string> range = token_of(category, name);
+    const std::optional<std::string> simulated = simulated_token(category, name);
+    const std::optional<std::string> range = simulated ? simulated : token_of(category, name);
     const bool launch = category == "cuda_runtime" || category == "cuda_driver";
     const bool kernel = category == "kernel";
     if (!range && !launch && !kernel) return;
@@ -66,42 +67,37 @@ class EventReader {
       return;
     }
     const double start = e["ts"], end = start + e["dur"].get<double>();
+    if (simulated) return add_simulated(e, *simulated, start, end);
     if (start == 0 && end == 0) {
       ++trace_.zero_events;
       return;
     }
-    if (range) return add_range(category, *range, start, end);
+    if (range && category == "gpu_user_annotation")
+      return ranges_.add_device_range(*range, start, end);
+    if (range) return ranges_.add_range(*range, start, end);
     const Json args = e.value("args", Json::object());
     if (!args.is_object() || !args.contains("correlation") ||
         !args["correlation"].is_number_integer())
       return;
     const std::int64_t correlation = args["correlation"];
-    if (launch) {
-      launches_.push_back({start, correlation});
-    } else {
-      kernels_.emplace(correlation, KernelSpan{start, end, is_send_or_receive(name)});
-    }
+    if (launch)
+      ranges_.add_launch(start, correlation);
+    else
+      ranges_.add_kernel(correlation, start, end, name);
   }
 
-  void finish() {
-    // Actions say more than windows; a run has the one or the other.
-    const auto window = [](const ProfiledRange& r) { return is_megatron_window(r.token); };
-    if (!std::all_of(trace_.ranges.begin(), trace_.ranges.end(), window))
-      std::erase_if(trace_.ranges, window);
-    std::sort(launches_.begin(), launches_.end(),
-              [](const Launch& a, const Launch& b) { return a.at_us < b.at_us; });
-    std::stable_sort(
-        trace_.ranges.begin(), trace_.ranges.end(),
-        [](const ProfiledRange& a, const ProfiledRange& b) { return a.start_us < b.start_us; });
-    std::map<std::string, std::size_t> seen;
-    for (ProfiledRange& range : trace_.ranges) {
-      const std::size_t occurrence = seen[range.token]++;
-      if (take_kernels(range)) continue;
-      const auto device = device_ranges_.find(range.token);
-      if (device == device_ranges_.end() || occurrence >= device->second.size()) continue;
-      range.clock = RangeClock::kDeviceRange;
-      std::tie(range.start_us, range.end_us) = device->second[occurrence];
+  void finish() { trace_.ranges = ranges_.matched(); }
+
+  // The ranks of a simulator's trace, in one file.
+  std::vector<RankTrace> simulated() {
+    std::vector<RankTrace> traces;
+    for (auto& [rank, ranges] : simulated_) {
+      std::stable_sort(
+          ranges.begin(), ranges.end(),
+          [](const ProfiledRange& a, const ProfiledRange& b) { return a.start_us < b.start_us; });
+      traces.push_back({.file = file_, .rank = rank, .ranges = std::move(ranges)});
     }
+    return traces;
   }
 
  private:
@@ -109,51 +105,29 @@ class EventReader {
     return e.contains(key) && e[key].is_number();
   }
 
-  void add_range(const std::string& category, std::string token, double start, double end) {
-    if (category == "gpu_user_annotation") {
-      device_ranges_[std::move(token)].emplace_back(start, end);
-    } else {
-      trace_.ranges.push_back({.token = std::move(token), .start_us = start, .end_us = end});
+  void add_simulated(const Json& e, const std::string& token, double start, double end) {
+    const Json tid = e.value("tid", Json());
+    if (!tid.is_number_integer() || tid.get<std::int64_t>() < 0) {
+      if (problems_.lines().size() < kMostProblems)
+        problems_.add("{}: event {}: expected the pipeline rank as tid, got {}", file_,
+                      trace_.events - 1, short_text(tid));
+      return;
     }
-  }
-
-  bool take_kernels(ProfiledRange& range) const {
-    constexpr double kNone = std::numeric_limits<double>::infinity();
-    double start = kNone, end = 0, comm_start = kNone, comm_end = 0;
-    auto launch = std::lower_bound(launches_.begin(), launches_.end(), range.start_us,
-                                   [](const Launch& l, double at) { return l.at_us < at; });
-    for (; launch != launches_.end() && launch->at_us < range.end_us; ++launch) {
-      const auto kernel = kernels_.find(launch->correlation);
-      if (kernel == kernels_.end()) continue;
-      double& first = kernel->second.communicates ? comm_start : start;
-      double& last = kernel->second.communicates ? comm_end : end;
-      first = std::min(first, kernel->second.start_us);
-      last = std::max(last, kernel->second.end_us);
-    }
-    if (comm_start < kNone) range.comm_start_us = comm_start, range.comm_end_us = comm_end;
-    if (start == kNone) return false;
-    range.clock = RangeClock::kKernels;
-    range.start_us = start;
-    range.end_us = end;
-    return true;
+    simulated_[tid.get<int>()].push_back(
+        {.token = token, .start_us = start, .end_us = end, .clock = RangeClock::kStated});
   }
 
   const std::string& file_;
-  KinetoTrace& trace_;
+  RankTrace& trace_;
   Problems& problems_;
-  std::vector<Launch> launches_{};
-  std::unordered_map<std::int64_t, KernelSpan> kernels_{};
-  std::map<std::string, std::vector<std::pair<double, double>>> device_ranges_{};
+  RangeMatcher ranges_{};
+  std::map<int, std::vector<ProfiledRange>> simulated_{};  // rank
 };
 
 }  // namespace
 
-bool is_megatron_window(const std::string& token) {
-  return token == kForwardStep || token == kBackwardStep;
-}
-
-KinetoTrace read_kineto(std::istream& in, const std::string& file) {
-  KinetoTrace trace{.file = file};
+std::vector<RankTrace> read_kineto(std::istream& in, const std::string& file) {
+  RankTrace trace{.file = file};
   Problems problems;
   EventReader reader(file, trace, problems);
   bool in_events = false;
@@ -191,6 +165,9 @@ KinetoTrace read_kineto(std::istream& in, const std::string& file) {
     if (rank.is_number_integer() && rank.get<std::int64_t>() >= 0) trace.rank = rank.get<int>();
   }
   reader.finish();
+  std::vector<RankTrace> simulated = reader.simulated();
+  if (simulated.empty() && has_vpp_tasks(rest)) simulated = read_vpp_tasks(rest, file);
+  if (trace.ranges.empty() && !simulated.empty()) return simulated;
   if (trace.ranges.empty()) {
     throw InputError(fmt::format(
         "{}: {} events and none named PP:..., the ranges of PyTorch's pipeline schedules, nor "
@@ -199,7 +176,7 @@ KinetoTrace read_kineto(std::istream& in, const std::string& file) {
         "profiler around whole steps",
         file, trace.events));
   }
-  return trace;
+  return {std::move(trace)};
 }
 
 }  // namespace stagesim

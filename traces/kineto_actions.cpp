@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 namespace stagesim {
 namespace {
@@ -32,7 +33,7 @@ class ActionReader {
  public:
   ActionReader(const TimelineFile& ran, Problems& problems) : ran_(ran), problems_(problems) {}
 
-  KinetoActions read(const std::vector<KinetoTrace>& traces) {
+  KinetoActions read(const std::vector<RankTrace>& traces) {
     const Shape& shape = ran_.order.shape;
     if (shape.pipelines > 1) {
       throw InputError(fmt::format(
@@ -46,11 +47,11 @@ class ActionReader {
   }
 
  private:
-  void place_ranks(const std::vector<KinetoTrace>& traces) {
+  void place_ranks(const std::vector<RankTrace>& traces) {
     const auto ranks = static_cast<std::size_t>(ran_.order.shape.ranks);
     actions_.of_rank.assign(ranks, nullptr);
     const bool all_say = std::all_of(traces.begin(), traces.end(),
-                                     [](const KinetoTrace& t) { return t.rank.has_value(); });
+                                     [](const RankTrace& t) { return t.rank.has_value(); });
     for (std::size_t i = 0; i < traces.size(); ++i) {
       const std::size_t rank = all_say ? static_cast<std::size_t>(*traces[i].rank) : i;
       if (rank >= ranks) {
@@ -69,7 +70,9 @@ class ActionReader {
     }
     problems_.throw_if_any();
     if (!all_say)
-      note("ranks: in the order of the files, because not all say distributedInfo.rank");
+      note(
+          "ranks: in the order of the files, and of process ids in one file, because not all say "
+          "of which rank they are");
   }
 
   void read_tokens() {
@@ -84,7 +87,8 @@ class ActionReader {
           take_window(r, range, windows[range.token]++);
           continue;
         }
-        const std::vector<Op> ops = parse_op_token(range.token);
+        std::vector<Op> ops = parse_op_token(range.token);
+        if (const auto chunk = parse_chunk_token(range.token)) ops = ops_of_chunk(r, *chunk);
         if (!ops.empty()) {
           const auto step = static_cast<std::size_t>(seen[cell_of(ops[0])]++);
           if (actions_.ops[r].size() <= step) actions_.ops[r].resize(step + 1);
@@ -108,6 +112,24 @@ class ActionReader {
     for (const auto& [token, count] : others)
       names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", token, count);
     note("not ops, left out: " + names);
+  }
+
+  // A rank's c-th chunk is the c-th of its stages; a B beside W's is the input gradient.
+  std::vector<Op> ops_of_chunk(std::size_t r, const ChunkToken& chunk) const {
+    std::set<int> stages;
+    bool split = false;
+    for (const Op& op : ran_.order.ops_of_rank[r]) {
+      if (!is_update_part(op.kind) && op.kind != OpKind::kUpdate) stages.insert(op.stage);
+      split = split || op.kind == OpKind::kInputGrad;
+    }
+    if (static_cast<std::size_t>(chunk.chunk) >= stages.size()) return {};
+    const OpKind kind = chunk.kind == 'F'   ? OpKind::kForward
+                        : chunk.kind == 'W' ? OpKind::kWeightGrad
+                        : split             ? OpKind::kInputGrad
+                                            : OpKind::kBackward;
+    Op op{.microbatch = chunk.microbatch, .kind = kind};
+    op.stage = static_cast<decltype(op.stage)>(*std::next(stages.begin(), chunk.chunk));
+    return {op};
   }
 
   // The k-th call of a function on a rank, from 0: it does not say of which micro-batch it is.
@@ -141,7 +163,7 @@ class ActionReader {
 
 }  // namespace
 
-KinetoActions kineto_actions(const std::vector<KinetoTrace>& traces, const TimelineFile& ran,
+KinetoActions kineto_actions(const std::vector<RankTrace>& traces, const TimelineFile& ran,
                              Problems& problems) {
   return ActionReader(ran, problems).read(traces);
 }

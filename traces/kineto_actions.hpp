@@ -22,7 +22,7 @@ using Cell = std::tuple<OpKind, int, int>;  // kind, stage, micro-batch of the s
 inline Cell cell_of(const Op& op) { return {op.kind, op.stage, op.microbatch}; }
 
 struct KinetoActions {
-  std::vector<const KinetoTrace*> of_rank{};
+  std::vector<const RankTrace*> of_rank{};
   std::vector<std::vector<std::vector<MeasuredOp>>> ops{};                 // [rank][step]
   std::map<std::tuple<bool, int, Cell>, const ProfiledRange*> messages{};  // send, step, cell
   std::vector<std::string> notes{};
@@ -30,7 +30,7 @@ struct KinetoActions {
 
 // Which trace is of which rank, and the k-th range of each action as step k. Throws InputError for
 // ranks that are missing or there twice and for several pipelines; other problems are added.
-KinetoActions kineto_actions(const std::vector<KinetoTrace>& traces, const TimelineFile& ran,
+KinetoActions kineto_actions(const std::vector<RankTrace>& traces, const TimelineFile& ran,
                              Problems& problems);
 
 }  // namespace stagesim

@@ -17,7 +17,7 @@ constexpr std::size_t kMostProblems = 20;
 
 class Importer {
  public:
-  Importer(const std::vector<KinetoTrace>& traces, const TimelineFile& ran)
+  Importer(const std::vector<RankTrace>& traces, const TimelineFile& ran)
       : ran_(ran), actions_(kineto_actions(traces, ran, problems_)) {
     result_.file = ran;
     result_.notes = actions_.notes;
@@ -100,13 +100,13 @@ class Importer {
     for (const MeasuredOp& op : measured) {
       for (const Op& part : op.ops) {
         if (wanted.erase(cell_of(part)) == 0) {
-          problem("{}: PP:{} on rank {}, where {} has no {}", actions_.of_rank[r]->file,
+          problem("{}: {} on rank {}, where {} has no {}", actions_.of_rank[r]->file,
                   op.range->token, r, ran_.schedule, cell_text(part, 1));
         }
       }
     }
     for (const auto& [cell, op] : wanted)
-      problem("{}: no PP:{} on rank {}", actions_.of_rank[r]->file, cell_text(op, 1), r);
+      problem("{}: no {} on rank {}", actions_.of_rank[r]->file, cell_text(op, 1), r);
   }
 
   std::vector<Op> with_updates(std::size_t r, const std::vector<MeasuredOp>& measured) const {
@@ -202,11 +202,15 @@ class Importer {
   void note(std::string text) { result_.notes.push_back(std::move(text)); }
 
   void say_what_was_found() {
-    note(
-        fmt::format("times of ops: {} from their kernels, {} from ranges on the device, {} from "
-                    "ranges on the host{}",
-                    clocks_[0], clocks_[1], clocks_[2],
-                    clocks_[2] > 0 ? ", which say when work was launched, not when it ran" : ""));
+    if (clocks_[3] > 0) {
+      note(fmt::format("times of {} ops as the file states them", clocks_[3]));
+    } else {
+      note(fmt::format(
+          "times of ops: {} from their kernels, {} from ranges on the device, {} from ranges on "
+          "the host{}",
+          clocks_[0], clocks_[1], clocks_[2],
+          clocks_[2] > 0 ? ", which say when work was launched, not when it ran" : ""));
+    }
     if (overlaps_ > 0) {
       note(
           fmt::format("{} op{} began before the one before had ended (by up to {:.3f} ms): moved "
@@ -219,7 +223,7 @@ class Importer {
                          ? "; the others take no time at their producer's end"
                          : ""));
     std::int64_t zeros = 0;
-    for (const KinetoTrace* trace : actions_.of_rank) zeros += trace->zero_events;
+    for (const RankTrace* trace : actions_.of_rank) zeros += trace->zero_events;
     if (zeros > 0) note(fmt::format("{} events with time 0 and duration 0 left out", zeros));
     note("updates take no time: no action of the profiler stands for them");
   }
@@ -231,14 +235,14 @@ class Importer {
   std::map<std::pair<int, Cell>, const ProfiledRange*> range_of_{};  // rank, cell over all windows
   std::size_t first_step_ = 0;
   double zero_us_ = 0;
-  std::size_t clocks_[3] = {0, 0, 0};
+  std::size_t clocks_[4] = {0, 0, 0, 0};  // RangeClock
   std::size_t overlaps_ = 0, all_messages_ = 0, measured_messages_ = 0;
   Nanos longest_overlap_{0};
 };
 
 }  // namespace
 
-KinetoImport import_kineto(const std::vector<KinetoTrace>& traces, const TimelineFile& ran,
+KinetoImport import_kineto(const std::vector<RankTrace>& traces, const TimelineFile& ran,
                            std::optional<int> step) {
   return Importer(traces, ran).run(step);
 }

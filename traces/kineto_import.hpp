@@ -28,7 +28,7 @@ struct KinetoImport {
 //            kernels they take no time at the producer's end.
 // Throws InputError with every problem: ranks that are missing or there twice, actions that `ran`
 // does not have or that are missing, steps of unequal content.
-KinetoImport import_kineto(const std::vector<KinetoTrace>& traces, const TimelineFile& ran,
+KinetoImport import_kineto(const std::vector<RankTrace>& traces, const TimelineFile& ran,
                            std::optional<int> step = {});
 
 }  // namespace stagesim

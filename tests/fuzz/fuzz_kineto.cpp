@@ -34,11 +34,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace stagesim;
   fuzz::refuse_or_run([&] {
     std::istringstream in(std::string(data, data + size));
-    const KinetoTrace trace = read_kineto(in, "fuzz.json");
-    fuzz::require(!trace.ranges.empty(), "a trace has ranges");
+    const std::vector<RankTrace> traces = read_kineto(in, "fuzz.json");
+    for (const RankTrace& trace : traces)
+      fuzz::require(!trace.ranges.empty(), "a trace has ranges");
     for (const int microbatches : {1, 2}) {
       fuzz::refuse_or_run([&] {
-        const Timeline t = import_kineto({trace}, one_rank(microbatches)).file.timeline;
+        const Timeline t = import_kineto(traces, one_rank(microbatches)).file.timeline;
         bubble(t, {IntervalKind::kWall});
         for (TaskId k = 0; k < t.what->size(); ++k)
           fuzz::require(t.end[k] >= t.start[k], "an op ends no earlier than it starts");

@@ -50,9 +50,9 @@ struct TraceText {
             "traceEvents": [{}], "traceName": "x"}})",
         rank, events);
   }
-  KinetoTrace read() const {
+  RankTrace read() const {
     std::istringstream in(text());
-    return read_kineto(in, fmt::format("rank{}.json", rank));
+    return read_kineto(in, fmt::format("rank{}.json", rank)).at(0);
   }
 };
 
@@ -88,7 +88,7 @@ TimelineFile ran(const Wanted& wanted) {
 
 KinetoImport import_text(const std::vector<TraceText>& traces, const TimelineFile& file,
                          std::optional<int> step = {}) {
-  std::vector<KinetoTrace> read;
+  std::vector<RankTrace> read;
   for (const TraceText& t : traces) read.push_back(t.read());
   return import_kineto(read, file, step);
 }
@@ -200,8 +200,8 @@ TEST_CASE("what does not fit the schedule is said together", "[kineto]") {
   TraceText lost{.rank = 1};
   lost.op("1F0", 0, 10100, 9900);
   const std::string text = refusal({traces[0], lost}, ran({"1f1b", 2, 2}));
-  CHECK_THAT(text, contains("rank0.json: PP:0F2 on rank 0, where 1f1b has no 0F2"));
-  CHECK_THAT(text, contains("rank1.json: no PP:1B1 on rank 1"));
+  CHECK_THAT(text, contains("rank0.json: 0F2 on rank 0, where 1f1b has no 0F2"));
+  CHECK_THAT(text, contains("rank1.json: no 1B1 on rank 1"));
   CHECK_THAT(refusal({traces[0]}, ran({"1f1b", 2, 2})), contains("no trace of rank 1"));
   CHECK_THAT(refusal({traces[0], traces[0]}, ran({"1f1b", 2, 2})),
              contains("rank 0 is also in rank0.json"));
@@ -252,7 +252,7 @@ TEST_CASE("gzip traces read as plain ones, a cut one says so", "[kineto]") {
   gzclose(file);
   {
     TraceInput input(path);
-    CHECK(read_kineto(input.stream(), path).ranges.size() == 8);
+    CHECK(read_kineto(input.stream(), path).at(0).ranges.size() == 8);
     CHECK_NOTHROW(input.check());
   }
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);

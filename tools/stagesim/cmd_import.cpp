@@ -5,7 +5,9 @@
 #include "tools/stagesim/input.hpp"
 #include "tools/stagesim/output_file.hpp"
 #include "tools/stagesim/timeline_file.hpp"
+#include "traces/kineto.hpp"
 #include "traces/kineto_import.hpp"
+#include "traces/nsys.hpp"
 #include "traces/trace_input.hpp"
 
 namespace po = boost::program_options;
@@ -15,12 +17,14 @@ namespace {
 
 po::options_description import_options() {
   po::options_description options = scenario_options(false);
-  options.add_options()("trace", po::value<std::vector<std::string>>(),
-                        "traces of the PyTorch profiler, one for each rank, gzip or not; --trace "
-                        "may be left out")("schedule", po::value<std::string>(),
-                                           "NAME or NAME:parameter=value that was run, instead of "
-                                           "the scenario's")(
-      "step", po::value<int>(), "which of several profiled steps, from 1; without it the last")(
+  options.add_options()(
+      "trace", po::value<std::vector<std::string>>(),
+      "traces of the PyTorch profiler, one for each rank, gzip or not, exports of "
+      "Nsight Systems, or NVIDIA's VPP simulator; --trace may be left out")(
+      "schedule", po::value<std::string>(),
+      "NAME or NAME:parameter=value that was run, instead of "
+      "the scenario's")("step", po::value<int>(),
+                        "which of several profiled steps, from 1; without it the last")(
       "out", po::value<std::string>(), "write the timeline, for 'stagesim validate'")("help",
                                                                                       "this text");
   return options;
@@ -28,14 +32,35 @@ po::options_description import_options() {
 
 void print_import_help(std::ostream& out) {
   out << "usage: stagesim import TRACE... --scenario SCENARIO [options]\n\n"
-         "Reads what the PyTorch profiler recorded of a pipeline run (torch.distributed.pipelining "
-         "names its actions\nPP:0F3) as a timeline of the scenario's schedule: step time, bubble, "
-         "and a file for 'stagesim validate'.\n\n"
+         "Reads what a profiler recorded of a pipeline run (torch.distributed.pipelining names its "
+         "actions PP:0F3) as a\ntimeline of the scenario's schedule: step time, bubble, "
+         "and a file for 'stagesim validate'. Traces: PyTorch profiler,\n"
+         "'nsys export --type sqlite' with NVTX ranges, tasks or timeline of NVIDIA's VPP "
+         "simulator."
+         "\n\n"
       << import_options()
       << "\nexamples\n"
          "  stagesim import rank0.json.gz rank1.json.gz --scenario my.json --out measured.json\n"
          "  stagesim run my.json --timeline predicted.json\n"
          "  stagesim validate predicted.json measured.json --align-clocks\n";
+}
+
+std::vector<RankTrace> read_traces(const std::string& path) {
+  if (is_sqlite(path)) return read_nsys(path);
+  if (path.ends_with(".nsys-rep")) {
+    throw InputError(
+        path + ": a report of Nsight Systems; export it first: nsys export --type sqlite " + path);
+  }
+  TraceInput input(path);
+  std::vector<RankTrace> traces;
+  try {
+    traces = read_kineto(input.stream(), path);
+  } catch (const InputError&) {
+    input.check();  // a damaged gzip file says so
+    throw;
+  }
+  input.check();
+  return traces;
 }
 
 void print_summary(std::ostream& out, const TimelineFile& file, const Run& run) {
@@ -63,18 +88,11 @@ Answer import_command(const std::vector<std::string>& args, std::ostream& out, s
     throw InputError("stagesim import: no trace given; see 'stagesim import --help'");
   const Scenario scenario = scenario_with_schedule("import", vm);
   const Run run = run_schedule(scenario, scenario.schedule);
-  std::vector<KinetoTrace> traces;
+  std::vector<RankTrace> traces;
   for (const std::string& path : vm["trace"].as<std::vector<std::string>>()) {
-    TraceInput input(path);
-    try {
-      traces.push_back(read_kineto(input.stream(), path));
-    } catch (const InputError&) {
-      input.check();  // a damaged gzip file says so
-      throw;
-    }
-    input.check();
+    for (RankTrace& trace : read_traces(path)) traces.push_back(std::move(trace));
   }
-  const TimelineFile ran = timeline_file(scenario, run, run.timeline, "PyTorch profiler");
+  const TimelineFile ran = timeline_file(scenario, run, run.timeline, "profiled run");
   const KinetoImport import = import_kineto(
       traces, ran, vm.count("step") ? std::optional<int>(vm["step"].as<int>()) : std::nullopt);
   print_summary(out, import.file, run);
@@ -88,7 +106,7 @@ Answer import_command(const std::vector<std::string>& args, std::ostream& out, s
 
 }  // namespace
 
-const Command kImportCommand{"import", "traces of the PyTorch profiler as a timeline, for validate",
+const Command kImportCommand{"import", "traces of profilers as a timeline, for validate",
                              import_command};
 
 }  // namespace stagesim
