@@ -10,7 +10,7 @@ usage() {
 }
 
 # libboost-program-options-dev brings all Boost headers, Boost.Graph's among them.
-packages=(g++ cmake ninja-build libboost-program-options-dev nlohmann-json3-dev libfmt-dev libsqlite3-dev zlib1g-dev)
+packages=(g++ cmake ninja-build libboost-program-options-dev nlohmann-json3-dev libfmt-dev libsqlite3-dev libtbb-dev zlib1g-dev)
 with_clang=no
 for option in "$@"; do
   case "$option" in

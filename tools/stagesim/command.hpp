@@ -24,6 +24,7 @@ struct Command {
 extern const Command kRunCommand;
 extern const Command kCompareCommand;
 extern const Command kExplainCommand;
+extern const Command kSweepCommand;
 extern const Command kExecuteCommand;
 extern const Command kValidateCommand;
 extern const Command kImportCommand;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cctype>
-#include <optional>
 
 #include "sim/base/names.hpp"
 
@@ -32,52 +31,6 @@ constexpr InlineOption kInline[] = {
      "steps to run (default: 1 of a flush schedule, 4 of an asynchronous one)"},
     {"comm", "comm.mode", "overlapped (default) or blocking"},
 };
-
-// "1", "1,2,1" and "[1,2]" are JSON or nearly so; what is not is a string ("four", "NaN", "1e400").
-Json parse_value(const std::string& text) {
-  const auto parsed = [](const std::string& candidate) -> std::optional<Json> {
-    try {
-      return parse_json(candidate, "");
-    } catch (const InputError&) {
-      return std::nullopt;
-    }
-  };
-  if (const auto value = parsed(text)) return *value;
-  if (text.find(',') != std::string::npos) {
-    if (const auto value = parsed("[" + text + "]")) return *value;
-  }
-  return text;
-}
-
-// Sets json[a][b][c] for the path "a.b.c"; objects are made on the way.
-void set_path(Json& json, const std::string& path, const Json& value, const std::string& typed) {
-  Json* at = &json;
-  std::size_t from = 0;
-  while (true) {
-    const std::size_t dot = path.find('.', from);
-    const std::string key = path.substr(from, dot == std::string::npos ? dot : dot - from);
-    if (key.empty()) throw InputError(fmt::format("{}: expected key.path=value", typed));
-    if (at->is_string() && path.rfind("schedule.", 0) == 0) {  // "schedule": "amdp" gets parameters
-      const ScheduleSpec spec = parse_schedule_spec(at->get<std::string>());
-      *at = Json{{"name", spec.name}};
-      for (const auto& [name, text] : spec.options) (*at)[name] = text;
-    }
-    if (!at->is_null() && !at->is_object()) {
-      throw InputError(fmt::format("{}: '{}' is {} in the scenario, not an object with fields",
-                                   typed, path.substr(0, from == 0 ? 0 : from - 1),
-                                   short_text(*at)));
-    }
-    if (dot == std::string::npos) {
-      // Another schedule does not take the parameters of the one before.
-      if (path == "schedule.name" && at->contains("name") && (*at)["name"] != value)
-        *at = Json::object();
-      (*at)[key] = value;
-      return;
-    }
-    at = &(*at)[key];
-    from = dot + 1;
-  }
-}
 
 }  // namespace
 
@@ -135,15 +88,15 @@ po::variables_map parse_args(const std::string& command, const std::vector<std::
   return vm;
 }
 
-Scenario scenario_from(const std::string& command, const po::variables_map& vm) {
-  Json json = Json::object();
-  Origins origins;
-  std::string file = "command line";
+ScenarioInput scenario_input(const std::string& command, const po::variables_map& vm) {
+  ScenarioInput input{.file = "command line"};
+  Json& json = input.json;
   if (vm.count("scenario")) {
-    file = vm["scenario"].as<std::string>();
-    json = parse_json(scenario_text(file), file);
+    input.file = vm["scenario"].as<std::string>();
+    json = parse_json(scenario_text(input.file), input.file);
     if (!json.is_object())
-      throw InputError(fmt::format("{}: expected a JSON object, got {}", file, short_text(json)));
+      throw InputError(
+          fmt::format("{}: expected a JSON object, got {}", input.file, short_text(json)));
   } else {
     json["name"] = "inline";
     if (!vm.count("F") && !vm.count("set")) {
@@ -154,15 +107,10 @@ Scenario scenario_from(const std::string& command, const po::variables_map& vm) 
                       command));
     }
   }
-  const auto set = [&](const std::string& path, const std::string& text, const std::string& origin,
-                       const std::string& typed) {
-    set_path(json, path, parse_value(text), typed);
-    origins[path] = origin;
-  };
   for (const InlineOption& option : kInline) {
     if (!vm.count(option.name)) continue;
     const std::string name = std::string("--") + option.name;
-    set(option.path, vm[option.name].as<std::string>(), name, name);
+    input.set(option.path, vm[option.name].as<std::string>(), name, name);
   }
   if (vm.count("microbatches") && json["batch"].contains("global")) json["batch"].erase("global");
   if (vm.count("set")) {
@@ -172,15 +120,18 @@ Scenario scenario_from(const std::string& command, const po::variables_map& vm) 
       if (equals == std::string::npos)
         throw InputError(fmt::format("{}: expected key.path=value", typed));
       const std::string path = assignment.substr(0, equals);
-      set(path, assignment.substr(equals + 1), "--set " + path, typed);
+      input.set(path, assignment.substr(equals + 1), "--set " + path, typed);
     }
   }
-  Origins options;
   if (!vm.count("scenario")) {
     for (const InlineOption& option : kInline)
-      options[option.path] = std::string("--") + option.name;
+      input.options[option.path] = std::string("--") + option.name;
   }
-  return read_scenario(json, file, origins, options);
+  return input;
+}
+
+Scenario scenario_from(const std::string& command, const po::variables_map& vm) {
+  return scenario_input(command, vm).read();
 }
 
 Scenario scenario_with_schedule(const std::string& command, const po::variables_map& vm) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/study/scenario.hpp"
+#include "tools/study/scenario_input.hpp"
 
 namespace stagesim {
 
@@ -20,7 +20,9 @@ boost::program_options::variables_map parse_args(
     const boost::program_options::options_description& options,
     const char* positional_name = "scenario", int most = 1);
 
-// Builds the scenario from file or ready-made name, inline options and --set, in this order.
+// The scenario of file or ready-made name, inline options and --set, in this order.
+ScenarioInput scenario_input(const std::string& command,
+                             const boost::program_options::variables_map& vm);
 Scenario scenario_from(const std::string& command, const boost::program_options::variables_map& vm);
 // The same for a command that replays one schedule: --schedule, or the scenario's. InputError when
 // there is none.

@@ -14,9 +14,9 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand,     &kCompareCommand,  &kExplainCommand,
-                                    &kExecuteCommand, &kValidateCommand, &kImportCommand,
-                                    &kListCommand,    &kShowCommand,     &kCalibrateCommand};
+const Command* const kCommands[] = {
+    &kRunCommand,      &kCompareCommand, &kSweepCommand, &kExplainCommand, &kExecuteCommand,
+    &kValidateCommand, &kImportCommand,  &kListCommand,  &kShowCommand,    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 

@@ -7,43 +7,11 @@
 #include <numeric>
 
 #include "tools/stagesim/uncertainty_report.hpp"
+#include "tools/study/result_summary.hpp"
 #include "traces/result_json.hpp"
 
 namespace stagesim {
 namespace {
-
-double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024 * 1024); }
-
-std::size_t worst_rank(const ScheduleResult& r) {
-  const auto worst =
-      std::max_element(r.memory.begin(), r.memory.end(),
-                       [](const RankMemory& a, const RankMemory& b) { return a.peak < b.peak; });
-  return static_cast<std::size_t>(worst - r.memory.begin());
-}
-
-// In shares of 1/p of the model, so that schedules with different v compare.
-std::string in_shares(const ScheduleResult& r, int stages) {
-  return fmt::format("{:g}", static_cast<double>(stages) * r.shape.ranks / r.shape.stages);
-}
-
-int peak_activations(const ScheduleResult& r) {
-  int peak = 0;
-  for (const RankMemory& rank : r.memory) peak = std::max(peak, rank.peak_activations);
-  return peak;
-}
-
-// Furthest from 0, as in StageVersions.
-int max_of(const ScheduleResult& r, int StageVersions::*field) {
-  int value = 0;
-  for (const StageVersions& s : r.versions.stages) value = further_from_zero(value, s.*field);
-  return value;
-}
-
-double mismatch_share(const ScheduleResult& r) {
-  double sum = 0;
-  for (const StageVersions& s : r.versions.stages) sum += s.mismatched_share;
-  return sum / static_cast<double>(std::max<std::size_t>(1, r.versions.stages.size()));
-}
 
 constexpr double kShownShare = 0.0005;  // what would round to 0.0 % is left out
 
@@ -55,10 +23,7 @@ Row header_row() {
 }
 
 Row result_row(const Scenario& s, const ScheduleResult& r) {
-  const std::size_t worst = worst_rank(r);
-  const int copies =
-      *std::max_element(r.versions.copies_of_rank.begin(), r.versions.copies_of_rank.end());
-  const int mismatch = max_of(r, &StageVersions::max_mismatch);
+  const ResultSummary sum = summary_of(r);
   return {r.name,
           fmt::format("{:.3f}", to_ms(r.step_time)),
           r.tokens_per_s > 0 ? fmt::format("{:.0f}", r.tokens_per_s) : "-",
@@ -66,12 +31,14 @@ Row result_row(const Scenario& s, const ScheduleResult& r) {
           fmt::format("{:.2f}", 100 * r.bubble.bubble),
           fmt::format("{:.2f}", 100 * r.bubble.over_ideal),
           std::string(text(r.bubble.interval.kind)),
-          s.has_bytes ? fmt::format("{:.2f} @{}", gib(r.memory[worst].peak), worst) : "-",
+          s.has_bytes ? fmt::format("{:.2f} @{}", sum.peak_memory_gib, sum.worst_rank) : "-",
           r.fits ? (*r.fits ? "yes" : "NO") : "-",
-          in_shares(r, peak_activations(r)),
-          in_shares(r, copies),
-          mismatch == 0 ? "0" : fmt::format("{} ({:.0f} %)", mismatch, 100 * mismatch_share(r)),
-          fmt::format("{}", max_of(r, &StageVersions::max_delay)),
+          fmt::format("{:g}", sum.peak_activations),
+          fmt::format("{:g}", sum.weight_copies),
+          sum.max_mismatch == 0
+              ? "0"
+              : fmt::format("{} ({:.0f} %)", sum.max_mismatch, 100 * sum.mismatched_share),
+          fmt::format("{}", sum.max_delay),
           r.limiting.over_mean < 0.0005
               ? "even"
               : fmt::format("stage {} @{}", r.limiting.stage, r.limiting.rank)};
@@ -98,15 +65,15 @@ void print_table(std::ostream& out, const std::vector<Row>& rows) {
 }
 
 void print_memory(std::ostream& out, const ScheduleResult& r) {
-  const RankMemory& m = r.memory[worst_rank(r)];
+  const RankMemory& m = r.memory[summary_of(r).worst_rank];
   std::string made_of;
   for (std::size_t c = 0; c < kMemoryCategories; ++c) {
     if (m.at_peak[c] == 0) continue;
     made_of += fmt::format("{}{} {:.2f}", made_of.empty() ? "" : ", ",
                            text(static_cast<MemoryCategory>(c)), gib(m.at_peak[c]));
   }
-  fmt::print(out, "  {}: rank {} at {:.3f} ms: {}\n", r.name, worst_rank(r), to_ms(m.peak_at),
-             made_of.empty() ? "nothing" : made_of);
+  fmt::print(out, "  {}: rank {} at {:.3f} ms: {}\n", r.name, summary_of(r).worst_rank,
+             to_ms(m.peak_at), made_of.empty() ? "nothing" : made_of);
 }
 
 void print_idle(std::ostream& out, const ScheduleResult& r) {

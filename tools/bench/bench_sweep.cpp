@@ -1,0 +1,62 @@
+// Configurations per second of a sweep with all analyses, into a file, by threads; and the same
+// rows computed in a bare loop beside it.
+#include <benchmark/benchmark.h>
+
+#include "tools/study/sweep_run.hpp"
+
+using namespace stagesim;
+
+namespace {
+
+// 1,000 rows of p <= 16 and m <= 128.
+Sweep small() {
+  Sweep sweep{.base = {.file = "field-p4-m8"}};
+  sweep.base.json = parse_json(scenario_text("field-p4-m8"), "field-p4-m8");
+  for (const char* axis : {"schedule=gpipe,1f1b,zb-h1,zb-v,amdp", "parallel.pipeline=4,8,12,16",
+                           "batch.microbatches=32:128:2"})
+    sweep.axes.push_back(parse_axis(axis));
+  return sweep;
+}
+
+// p = 64, m = 1024: 260,096 ops and messages each.
+Sweep large() {
+  Sweep sweep{.base = {.file = "field-p4-m8"}};
+  sweep.base.json = parse_json(scenario_text("field-p4-m8"), "field-p4-m8");
+  for (const char* axis : {"schedule=1f1b", "parallel.pipeline=64", "batch.microbatches=1024",
+                           "model.stage_times.F=1:8"})
+    sweep.axes.push_back(parse_axis(axis));
+  return sweep;
+}
+
+void sweep_to_file(benchmark::State& state, const Sweep& sweep) {
+  for (auto _ : state) {
+    SweepFile file("", sweep);
+    run_sweep(sweep, file, {.threads = static_cast<int>(state.range(0))});
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(sweep.rows()));
+}
+
+void bare_loop(benchmark::State& state, const Sweep& sweep) {
+  for (auto _ : state) {
+    for (std::uint64_t row = 0; row < sweep.rows(); ++row)
+      benchmark::DoNotOptimize(sweep_row(sweep, row));
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(sweep.rows()));
+}
+
+BENCHMARK_CAPTURE(bare_loop, p16_m128, small())->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(sweep_to_file, p16_m128, small())
+    ->Arg(1)
+    ->Arg(2)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(bare_loop, p64_m1024, large())->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(sweep_to_file, p64_m1024, large())
+    ->Arg(1)
+    ->Arg(2)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+
+BENCHMARK_MAIN();
