@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "sim/clock_alignment.hpp"
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/comparison_report.hpp"
 #include "tools/stagesim/input.hpp"
-#include "traces/timeline_json.hpp"
+#include "tools/stagesim/timeline_file.hpp"
 
 namespace po = boost::program_options;
 
@@ -31,57 +29,11 @@ po::options_description validate_options() {
   return options;
 }
 
-std::string text_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw InputError(fmt::format("'{}': cannot open", path));
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 struct Pair {
   std::string predicted_path, measured_path;
   TimelineFile predicted, measured;
   ClockAlignment alignment{};
 };
-
-// Leaves of two JSON values that differ: "batch.global: 32 and 64".
-void list_differences(const Json& a, const Json& b, const std::string& path,
-                      std::vector<std::string>& lines) {
-  if (a == b) return;
-  if (a.is_object() && b.is_object()) {
-    const auto inside = [&](const std::string& key) {
-      return path + (path.empty() ? "" : ".") + key;
-    };
-    static const Json none;
-    for (const auto& [key, value] : a.items())
-      list_differences(value, b.contains(key) ? b[key] : none, inside(key), lines);
-    for (const auto& [key, value] : b.items())
-      if (!a.contains(key)) list_differences(none, value, inside(key), lines);
-    return;
-  }
-  const auto shown = [](const Json& value) { return value.is_null() ? "nothing" : value.dump(); };
-  lines.push_back(fmt::format("scenario {}: {} and {}", path, shown(a), shown(b)));
-}
-
-// Every input that is not the same in both.
-std::vector<std::string> differing_inputs(const TimelineFile& a, const TimelineFile& b) {
-  std::vector<std::string> lines;
-  const auto differ = [&](const char* what, const auto& x, const auto& y) {
-    if (x != y) lines.push_back(fmt::format("{}: {} and {}", what, x, y));
-  };
-  differ("schedule", a.schedule, b.schedule);
-  differ("times x", a.scale, b.scale);
-  differ("micro-batches per step", a.batch, b.batch);
-  differ("windows before the steady interval", a.warm_windows, b.warm_windows);
-  differ("windows measured", a.measured_windows, b.measured_windows);
-  differ("step barrier", a.barrier, b.barrier);
-  if (a.comm != b.comm) lines.emplace_back("communication: one overlapped, one blocking");
-  differ("stages whose gradients are reduced", fmt::format("{}", fmt::join(a.reduced_stages, " ")),
-         fmt::format("{}", fmt::join(b.reduced_stages, " ")));
-  list_differences(Json::parse(a.scenario), Json::parse(b.scenario), "", lines);
-  if (lines.empty() && schedule_text(a.order) != schedule_text(b.order))
-    lines.emplace_back("the order of ops");
-  return lines;
-}
 
 std::vector<Pair> read_pairs(const std::vector<std::string>& paths) {
   if (paths.empty() || paths.size() % 2 != 0)
@@ -124,14 +76,6 @@ void prepare(Pair& pair, bool align) {
                     align ? ", also by aligned clocks"
                           : ": the clocks of the ranks are apart; use --align-clocks"));
   measured.what = pair.predicted.timeline.what;
-}
-
-RunInputs inputs_of(const TimelineFile& file) {
-  RunInputs inputs{.name = file.schedule, .family = file.schedule, .batch = file.batch};
-  inputs.warm_windows = file.warm_windows;
-  inputs.measured_windows = file.measured_windows;
-  inputs.memory.stages.resize(static_cast<std::size_t>(file.order.shape.stages));
-  return inputs;
 }
 
 // Says what keeps pairs from being compared. Whether nothing does.

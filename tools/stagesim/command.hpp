@@ -23,6 +23,8 @@ struct Command {
 // One file each; the rows of main's table.
 extern const Command kRunCommand;
 extern const Command kCompareCommand;
+extern const Command kCheckCommand;
+extern const Command kDiffCommand;
 extern const Command kExplainCommand;
 extern const Command kSweepCommand;
 extern const Command kExecuteCommand;
