@@ -35,6 +35,10 @@ struct MemoryInputs {
   std::vector<double> microbatch_scale{};  // of the bytes, as in Costs
 };
 
+inline double gib(std::int64_t bytes) {
+  return static_cast<double>(bytes) / (1024.0 * 1024 * 1024);
+}
+
 struct RankMemory {
   std::int64_t peak = 0;  // bytes
   Nanos peak_at{};

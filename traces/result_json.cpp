@@ -7,8 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024 * 1024); }
-
 json ranks_json(const ScheduleResult& r) {
   const bool known = r.memory_known;
   json ranks = json::array();

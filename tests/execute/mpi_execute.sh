@@ -2,14 +2,12 @@
 # mpi_execute.sh <stagesim> <mpirun> <scratch folder>: the same schedules with four processes and
 # with one give the timelines that are predicted, in order, weight versions and activations.
 set -euo pipefail
+. "$(dirname "$0")/../support/mpi_environment.sh"
 stagesim=$1
 mpirun=$2
 rm -rf "$3"
 mkdir -p "$3"
 cd "$3"
-# In a container: as root, on fewer cores than processes. MPI's own leaks are not ours.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=none ASAN_OPTIONS=detect_leaks=0
 
 for schedule in 1f1b zb-h1 amdp chimera; do
   "$stagesim" run field-p4-m8 --schedule $schedule --timeline predicted.json >run.txt

@@ -18,19 +18,6 @@ Timeline sleep_through(const Program& program, const DispatchOptions& options = 
   return execute(program, *backend, options);
 }
 
-// Every edge of the program holds in what was measured, and no task ran shorter than its time.
-void check_measured(const Program& program, const Timeline& t) {
-  for (TaskId a = 0; a < program.what->size(); ++a) {
-    CHECK(t.duration(a) >= program.duration[a]);
-    for (std::uint32_t i = program.first_next[a]; i < program.first_next[a + 1]; ++i) {
-      const TaskId b = program.next[i];
-      const bool of_a_pair = program.what->op[b].pair == PairPart::kBackward;
-      if (!of_a_pair && t.start[b] < t.end[a])
-        FAIL(cell_text(program.what->op[b], 2) << " before " << cell_text(program.what->op[a], 2));
-    }
-  }
-}
-
 void check_same_answers(const Timeline& predicted, const Timeline& measured) {
   CHECK(versions(predicted).version == versions(measured).version);
   const Shape& shape = predicted.shape();

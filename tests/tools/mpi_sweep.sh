@@ -2,13 +2,12 @@
 # mpi_sweep.sh <stagesim> <mpirun> <scratch folder>: processes write the same file as one, also after
 # one of them was killed.
 set -euo pipefail
+. "$(dirname "$0")/../support/mpi_environment.sh"
 stagesim=$1
 mpirun=$2
 rm -rf "$3"
 mkdir -p "$3"
 cd "$3"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=none ASAN_OPTIONS=detect_leaks=0
 
 sweep=(sweep field-p4-m8 --vary schedule=all --vary batch.microbatches=8:256:8 --vary parallel.pipeline=4,8)
 "$stagesim" "${sweep[@]}" --out one.jsonl >one.txt

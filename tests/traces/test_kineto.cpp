@@ -7,7 +7,7 @@
 
 #include "sim/bubble.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/runs.hpp"
+#include "tests/traces/ran.hpp"
 #include "traces/kineto_import.hpp"
 #include "traces/trace_input.hpp"
 
@@ -77,13 +77,6 @@ std::vector<TraceText> two_ranks(double base = 0) {
   b.op("1B1", 800, 50000, 20000);
   b.message("1SEND_B1", 950, 69900, 100);
   return {a, b};
-}
-
-TimelineFile ran(const Wanted& wanted) {
-  TimelineFile file{.name = "test", .schedule = wanted.schedule, .scenario = "{}"};
-  file.order = make(wanted);
-  file.batch = wanted.batch;
-  return file;
 }
 
 KinetoImport import_text(const std::vector<TraceText>& traces, const TimelineFile& file,

@@ -6,7 +6,7 @@
 
 #include "sim/bubble.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/runs.hpp"
+#include "tests/traces/ran.hpp"
 #include "traces/kineto_import.hpp"
 #include "traces/nsys.hpp"
 
@@ -91,13 +91,6 @@ void two_ranks(Export& e) {
   e.op(100, "PP:0B0", 400'000, 40 * kMs, 60 * kMs);
   e.op(200, "", 600'000, 50 * kMs, 70 * kMs);  // PP:1B1, by its textId
   e.op(100, "PP:0B1", 600'000, 70 * kMs, 90 * kMs);
-}
-
-TimelineFile ran(const Wanted& wanted) {
-  TimelineFile file{.name = "test", .schedule = wanted.schedule, .scenario = "{}"};
-  file.order = make(wanted);
-  file.batch = wanted.batch;
-  return file;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include "sim/bubble.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/runs.hpp"
+#include "tests/traces/ran.hpp"
 #include "traces/kineto.hpp"
 #include "traces/kineto_import.hpp"
 
@@ -26,10 +26,7 @@ std::string refusal(const std::string& text) {
 }
 
 Timeline import(const std::vector<RankTrace>& traces, const Wanted& wanted) {
-  TimelineFile file{.name = "test", .schedule = wanted.schedule, .scenario = "{}"};
-  file.order = make(wanted);
-  file.batch = wanted.batch;
-  return import_kineto(traces, file).file.timeline;
+  return import_kineto(traces, ran(wanted)).file.timeline;
 }
 
 std::string id(char kind, int rank, int mb) {

@@ -8,24 +8,23 @@ using namespace stagesim;
 
 namespace {
 
-// 1,000 rows of p <= 16 and m <= 128.
-Sweep small() {
+Sweep field_sweep(const std::vector<std::string>& axes) {
   Sweep sweep{.base = {.file = "field-p4-m8"}};
   sweep.base.json = parse_json(scenario_text("field-p4-m8"), "field-p4-m8");
-  for (const char* axis : {"schedule=gpipe,1f1b,zb-h1,zb-v,amdp", "parallel.pipeline=4,8,12,16",
-                           "batch.microbatches=32:128:2"})
-    sweep.axes.push_back(parse_axis(axis));
+  for (const std::string& axis : axes) sweep.axes.push_back(parse_axis(axis));
   return sweep;
+}
+
+// 1,000 rows of p <= 16 and m <= 128.
+Sweep small() {
+  return field_sweep({"schedule=gpipe,1f1b,zb-h1,zb-v,amdp", "parallel.pipeline=4,8,12,16",
+                      "batch.microbatches=32:128:2"});
 }
 
 // p = 64, m = 1024: 260,096 ops and messages each.
 Sweep large() {
-  Sweep sweep{.base = {.file = "field-p4-m8"}};
-  sweep.base.json = parse_json(scenario_text("field-p4-m8"), "field-p4-m8");
-  for (const char* axis : {"schedule=1f1b", "parallel.pipeline=64", "batch.microbatches=1024",
-                           "model.stage_times.F=1:8"})
-    sweep.axes.push_back(parse_axis(axis));
-  return sweep;
+  return field_sweep({"schedule=1f1b", "parallel.pipeline=64", "batch.microbatches=1024",
+                      "model.stage_times.F=1:8"});
 }
 
 void sweep_to_file(benchmark::State& state, const Sweep& sweep) {

@@ -125,8 +125,10 @@ class Dispatcher {
       todo.pop_back();
       const OpKind kind = program_.what->op[now].kind;
       if (is_transfer(kind) && notices_.runs_here(now)) backend_.transfer(now, before_[now]);
-      if (!notices_.alone() && notices_.runs_here(now) && kind != OpKind::kJoin)
-        notices_.called(now, backend_.measured(now)), watcher_.notify_one();
+      if (!notices_.alone() && notices_.runs_here(now) && kind != OpKind::kJoin) {
+        notices_.called(now, backend_.measured(now));
+        watcher_.notify_one();
+      }
       const std::lock_guard lock(mutex_);
       if (stopped_) throw Stopped();
       called_[now] = true;

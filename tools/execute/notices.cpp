@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 #include "sim/base/error.hpp"
 
@@ -31,16 +30,6 @@ Notice decoded(const std::string& text) {
   std::memcpy(&head, text.data(), sizeof head);
   return {static_cast<Notice::Kind>(head.kind), static_cast<TaskId>(head.task),
           Span{Nanos(head.start), Nanos(head.end)}, text.substr(sizeof head)};
-}
-
-std::string wait_for_message(Processes& processes, int& from) {
-  for (;;) {
-    if (std::optional<Message> message = processes.receive()) {
-      from = message->from;
-      return std::move(message->text);
-    }
-    std::this_thread::yield();
-  }
 }
 
 std::int64_t now() { return Clock::now().time_since_epoch().count(); }
@@ -119,11 +108,10 @@ Clock::time_point common_start(Processes& processes) {
   // A process asks for the time several times and believes the fastest answer. On the machine of
   // process 0 the clock is the same one.
   constexpr int kAsks = 20;
-  int from = 0;
   Clock::time_point start = Clock::now();
   if (processes.rank() == 0) {
     for (int asked = 0; asked < kAsks * (processes.count() - 1); ++asked) {
-      wait_for_message(processes, from);
+      const int from = wait_for_message(processes).from;
       processes.send(from, fmt::format("{} {}", now(), processes.machine()));
     }
     start = Clock::now();
@@ -135,7 +123,7 @@ Clock::time_point common_start(Processes& processes) {
     for (int ask = 0; ask < kAsks; ++ask) {
       const std::int64_t asked = now();
       processes.send(0, "time?");
-      const std::string answer = wait_for_message(processes, from);
+      const std::string answer = wait_for_message(processes).text;
       const std::int64_t took = now() - asked;
       const std::size_t space = answer.find(' ');
       if (took < fastest) {
@@ -146,7 +134,7 @@ Clock::time_point common_start(Processes& processes) {
     }
     if (same_machine) ahead = 0;
     start =
-        Clock::time_point(Clock::duration(std::stoll(wait_for_message(processes, from)) - ahead));
+        Clock::time_point(Clock::duration(std::stoll(wait_for_message(processes).text) - ahead));
   }
   processes.barrier();
   return start;

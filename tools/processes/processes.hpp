@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,9 @@ class Processes {
   // Returns when all have come here.
   virtual void barrier() = 0;
 };
+
+// The next message, however long it takes; looks every `pause`, or all the time.
+Message wait_for_message(Processes& processes, std::chrono::microseconds pause = {});
 
 // Those that mpirun or srun started with this one; null where there is just this one. Call it once
 // in a program. Throws InputError where there are several and this build knows no MPI.

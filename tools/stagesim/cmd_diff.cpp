@@ -20,8 +20,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kSame = 1e-9;  // relative
-
 po::options_description diff_options() {
   po::options_description options("Options");
   options.add_options()("file", po::value<std::vector<std::string>>(),
@@ -68,7 +66,7 @@ bool print_metrics(std::ostream& out, const std::string& title, const Metrics& a
     std::string change;
     if (x == a.end() || y == b.end()) {
       same = false;
-    } else if (std::abs(x->second - y->second) > kSame * std::abs(x->second)) {
+    } else if (std::abs(x->second - y->second) > kSameNumber * std::abs(x->second)) {
       same = false;
       change = x->second == 0 ? fmt::format("{:>12}", fmt::format("{:+g}", y->second))
                               : fmt::format("{:>+10.2f} %", 100 * (y->second / x->second - 1));

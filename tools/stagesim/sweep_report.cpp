@@ -101,10 +101,12 @@ void print_table(std::ostream& out, const Sweep& sweep, const SweepFile& file,
   for (const Row& row : rows) print_row(out, sweep, columns, widths, row);
 }
 
-std::string values_of(const Sweep& sweep, const Row& row, const std::string& without = "") {
+// What a row is of, in words; without the axes that `skip` names.
+std::string values_of(const Sweep& sweep, const Row& row,
+                      const std::vector<std::string_view>& skip = {}) {
   std::string text;
   for (const SweepAxis& axis : sweep.axes) {
-    if (axis.path == without) continue;
+    if (std::find(skip.begin(), skip.end(), axis.path) != skip.end()) continue;
     text += fmt::format("{}{}", text.empty() ? "" : ", ",
                         axis.path == kScheduleAxis
                             ? plain(row[axis.path])
@@ -157,14 +159,10 @@ class Crossovers {
   }
 
   void add(const Row& row) {
-    std::string group;
-    for (const SweepAxis& axis : sweep_.axes)
-      if (axis.path != along_ && axis.path != kScheduleAxis)
-        group +=
-            fmt::format("{}{} {}", group.empty() ? "" : ", ", axis.path, plain(row[axis.path]));
-    if (ran(row))
-      times_[group][plain(row[along_])][plain(row[std::string(kScheduleAxis)])] =
-          row["ms_per_sample"];
+    if (!ran(row)) return;
+    const std::string group = values_of(sweep_, row, {along_, kScheduleAxis});
+    times_[group][plain(row[along_])][plain(row[std::string(kScheduleAxis)])] =
+        row["ms_per_sample"];
   }
 
   void print(std::ostream& out) const {

@@ -9,6 +9,8 @@
 
 namespace stagesim {
 
+inline constexpr double kSameNumber = 1e-9;  // relative: numbers this close are the same
+
 // One number that a result says about a schedule.
 struct GateMetric {
   std::string_view name;
@@ -23,7 +25,7 @@ std::map<std::string, double> metrics_of(const nlohmann::json& schedule);
 
 // How much worse than the baseline is still good: whichever of the two allows more.
 struct Tolerance {
-  double relative = 1e-9, absolute = 0;
+  double relative = kSameNumber, absolute = 0;
 };
 // "1%", "0.5"; throws InputError that names `typed`.
 Tolerance parse_tolerance(const std::string& text, const std::string& typed);

@@ -4,8 +4,6 @@
 
 namespace stagesim {
 
-double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024 * 1024); }
-
 ResultSummary summary_of(const ScheduleResult& r) {
   ResultSummary sum;
   int activations = 0;

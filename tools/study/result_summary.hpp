@@ -4,8 +4,6 @@
 
 namespace stagesim {
 
-double gib(std::int64_t bytes);
-
 // What a row of a table says of all ranks and stages.
 struct ResultSummary {
   std::size_t worst_rank = 0;  // of the highest peak of memory

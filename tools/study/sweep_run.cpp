@@ -4,8 +4,8 @@
 #include <tbb/parallel_for.h>
 #include <tbb/parallel_pipeline.h>
 
+#include <exception>
 #include <map>
-#include <thread>
 
 #include "sim/base/error.hpp"
 
@@ -29,16 +29,11 @@ std::string assignment(std::uint64_t first, std::uint64_t count) {
   return std::to_string(first) + " " + std::to_string(count);
 }
 
-Message wait_for_message(Processes& processes) {
-  for (;;) {
-    if (std::optional<Message> message = processes.receive()) return std::move(*message);
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
-}
+constexpr std::chrono::microseconds kPause{200};
 
 void compute_for(Processes& processes, const Sweep& sweep) {
   for (;;) {
-    const std::string text = wait_for_message(processes).text;
+    const std::string text = wait_for_message(processes, kPause).text;
     std::size_t used = 0;
     const std::uint64_t first = std::stoull(text, &used), count = std::stoull(text.substr(used));
     if (count == 0) return;
@@ -69,7 +64,7 @@ class Dealer {
     for (;;) {
       while (!idle_.empty() && next_ < end() && next_ < file_.rows() + kAhead) deal();
       if (under_way_ == 0) break;
-      take(wait_for_message(processes_));
+      take(wait_for_message(processes_, kPause));
     }
     for (int p = 1; p <= workers; ++p) processes_.send(p, assignment(0, 0));
   }
@@ -120,21 +115,33 @@ void run_sweep(const Sweep& sweep, SweepFile& file, const SweepRunOptions& optio
                                   static_cast<std::size_t>(options.threads));
   std::uint64_t next = file.rows();
   const std::uint64_t rows = sweep.rows();
+  // What cannot be written ends the sweep only when the pipeline is empty: an exception out of a
+  // filter would leave it the rows under way.
+  std::exception_ptr failure;
+  std::atomic<bool> failed = false;
   const auto hand_out = [&](tbb::flow_control& flow) -> std::uint64_t {
-    if (next == rows || is_cancelled(options)) {
+    if (next == rows || failed || is_cancelled(options)) {
       flow.stop();
       return 0;
     }
     return next++;
+  };
+  const auto write = [&](const std::string& line) {
+    if (failed) return;
+    try {
+      append(file, line, options);
+    } catch (const InputError&) {
+      failure = std::current_exception();
+      failed = true;
+    }
   };
   tbb::parallel_pipeline(
       static_cast<std::size_t>(options.threads) * 8,
       tbb::make_filter<void, std::uint64_t>(tbb::filter_mode::serial_in_order, hand_out) &
           tbb::make_filter<std::uint64_t, std::string>(
               tbb::filter_mode::parallel, [&](std::uint64_t row) { return line_of(sweep, row); }) &
-          tbb::make_filter<std::string, void>(
-              tbb::filter_mode::serial_in_order,
-              [&](const std::string& line) { append(file, line, options); }));
+          tbb::make_filter<std::string, void>(tbb::filter_mode::serial_in_order, write));
+  if (failure) std::rethrow_exception(failure);
 }
 
 void run_sweep(const Sweep& sweep, SweepFile* file, const SweepRunOptions& options,

@@ -1,9 +1,10 @@
+#include "tools/processes/processes.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
-
-#include "tools/processes/processes.hpp"
+#include <thread>
 
 namespace stagesim {
 
@@ -19,6 +20,16 @@ int launched_count() {
     most = std::max(most, count);
   }
   return most;
+}
+
+Message wait_for_message(Processes& processes, std::chrono::microseconds pause) {
+  for (;;) {
+    if (std::optional<Message> message = processes.receive()) return std::move(*message);
+    if (pause.count() > 0)
+      std::this_thread::sleep_for(pause);
+    else
+      std::this_thread::yield();
+  }
 }
 
 }  // namespace stagesim
