@@ -13,8 +13,8 @@ struct Kernel {
   double flops = 0, bytes = 0;
   KernelKind kind = KernelKind::kPlain;
   // Of one matrix product, as measured_matmuls lists them: rows and columns of the result, terms of
-  // each sum. 0: not one product.
-  double m = 0, n = 0, k = 0;
+  // each sum; `batch` of them side by side. 0: not one size of product.
+  double m = 0, n = 0, k = 0, batch = 1;
 };
 using Kernels = std::vector<Kernel>;
 

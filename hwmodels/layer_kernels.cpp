@@ -1,6 +1,7 @@
 // The kernels of one transformer layer of any kind: plain, gated, latent attention, experts.
 
 #include <algorithm>
+#include <utility>
 
 #include "hwmodels/kernels.hpp"
 
@@ -115,9 +116,21 @@ void append_inner_norms(Kernels& kernels, const Model& m, const Widths& z, doubl
 // Latent attention copies the shared rotary key to every head, beside the rest of the key.
 double key_copy_bytes(const Widths& z) { return 4 * z.k; }
 
-// One of the attention core's GEMMs, on a score matrix of its own per head.
-Kernel batched(double flops, double elements) {
-  return {.flops = flops, .bytes = 2 * elements, .kind = KernelKind::kBatchedMatmul};
+// The attention core's GEMMs, on a score matrix of its own per head and sequence: scores or their
+// gradients from rows of `width` per head, and rows of that width from scores.
+Kernel to_scores(const Model& m, const Widths& z, double width, double flops, double elements) {
+  return {.flops = flops,
+          .bytes = 2 * elements,
+          .kind = KernelKind::kBatchedMatmul,
+          .m = 1.0 * m.seq,
+          .n = 1.0 * m.seq,
+          .k = width / m.heads,
+          .batch = z.scores / m.seq / m.seq};
+}
+Kernel from_scores(const Model& m, const Widths& z, double width, double flops, double elements) {
+  Kernel kernel = to_scores(m, z, width, flops, elements);
+  std::swap(kernel.n, kernel.k);
+  return kernel;
 }
 
 }  // namespace
@@ -128,10 +141,11 @@ Kernels attention_core_forward_kernels(const Model& m, int b, StageSplit split) 
     return {{(z.qk_flops + z.pv_flops) * (m.causal ? 0.5 : 1),
              2 * (z.q + z.all_k + z.all_v + z.context), KernelKind::kFlashForward}};
   }
-  Kernels kernels = {batched(z.qk_flops, z.q + z.all_k + z.scores),
+  Kernels kernels = {to_scores(m, z, m.query_width(), z.qk_flops, z.q + z.all_k + z.scores),
                      stream(4 * z.scores, KernelKind::kSoftmax)};  // scale, mask and softmax in one
   if (m.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));  // and the mask
-  kernels.push_back(batched(z.pv_flops, z.scores + z.all_v + z.context));
+  kernels.push_back(
+      from_scores(m, z, m.context_width(), z.pv_flops, z.scores + z.all_v + z.context));
   return kernels;
 }
 
@@ -211,10 +225,11 @@ Kernels layer_input_grad_kernels(const Model& m, int b, StageSplit split) {
   if (m.flash) {
     append(kernels, attention_core_backward_kernels(m, b, split));
   } else {
-    const Kernel of_context = batched(z.pv_flops, z.context + z.all_v + z.scores);
-    const Kernel of_scores = batched(z.qk_flops, z.scores + z.all_k + z.q);
-    kernels.push_back(stream(4 * z.context, KernelKind::kTranspose));  // rows into heads
-    append(kernels, {of_context, of_context});                         // d probabilities, dV
+    const double pv = z.context + z.all_v + z.scores, qk = z.scores + z.all_k + z.q;
+    const Kernel of_scores = from_scores(m, z, m.query_width(), z.qk_flops, qk);
+    kernels.push_back(stream(4 * z.context, KernelKind::kTranspose));         // rows into heads
+    append(kernels, {to_scores(m, z, m.context_width(), z.pv_flops, pv),      // d probabilities
+                     from_scores(m, z, m.context_width(), z.pv_flops, pv)});  // dV
     if (m.dropout) kernels.push_back(stream(5 * z.scores, KernelKind::kDropout));
     kernels.push_back(stream(6 * z.scores, KernelKind::kSoftmaxBackward));  // reads dy and y
     append(kernels, {of_scores, of_scores});                                // dQ, dK

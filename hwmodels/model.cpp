@@ -214,4 +214,14 @@ Model read_model(JsonFields& fields, const std::optional<Model>& base) {
   return model;
 }
 
+Model preset_model(const std::string& name) {
+  const Json json = {{"preset", name}};
+  Problems problems;
+  JsonSource source{.file = "model", .origins = {}, .problems = &problems};
+  JsonFields fields(json, source, "");
+  Model model = read_model(fields);
+  problems.throw_if_any();
+  return model;
+}
+
 }  // namespace stagesim

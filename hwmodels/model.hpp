@@ -74,6 +74,8 @@ int dense_layers_among(const Model& model, int first, int count);
 std::vector<std::string> model_preset_names();
 // The JSON of a preset. Throws InputError with the nearest name.
 std::string model_preset_text(std::string_view name);
+// As "model": {"preset": NAME} reads it.
+Model preset_model(const std::string& name);
 
 // Reads "model": {"preset": NAME, overrides...} or the fields themselves, and finishes `fields`.
 // With a base (a model file that was read before) the fields override it, and its sizes that are 0

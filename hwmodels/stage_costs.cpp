@@ -39,10 +39,11 @@ struct Rates {
     Work sum{.gpu_us = 0, .kernels = static_cast<double>(kernels.size())};
     for (const Kernel& k : kernels) {
       const double memory_us = k.bytes / bytes_per_us(gpu, k.kind);
-      if (k.m > 0) shapes->insert({k.m, k.n, k.k});
+      const bool listed = k.m > 0 && k.batch == 1;
+      if (listed) shapes->insert({k.m, k.n, k.k});
       // Back to back, so the gap between kernels is in it; a weight gradient's fp32 sums may not
       // be.
-      if (const auto us = table.microseconds(k.m, k.n, k.k)) {
+      if (const auto us = listed ? table.microseconds(k.m, k.n, k.k) : std::nullopt) {
         sum.gpu_us += std::max(*us, memory_us);
       } else {
         sum.gpu_us +=

@@ -4,6 +4,7 @@
 
 #include "hwmodels/collectives.hpp"
 #include "hwmodels/stage_costs.hpp"
+#include "hwmodels/stage_kernels.hpp"
 #include "sim/base/error.hpp"
 
 namespace stagesim {
@@ -29,6 +30,16 @@ Nanos update_nanos(const char* what, std::size_t stage, double us) {
 
 }  // namespace
 
+Kernels step_kernels(const Model& model, double parameters, double own, bool owner) {
+  Kernels kernels;
+  if (model.dtype == "fp16") kernels.push_back(stream(kUnscaleBytes * own));
+  append(kernels, {stream(kNormBytes * own), stream(kClipBytes * own),
+                   stream(kAdamBytes * own, KernelKind::kAdam), stream(kCopyBytes * own)});
+  // With an owner every replica clears its gradients after the broadcast.
+  if (!owner) kernels.push_back(stream(kZeroBytes * parameters));
+  return kernels;
+}
+
 void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProfile& gpu,
                       const LinkProfile& link, const UpdatePlan& plan) {
   const int replicas = plan.replicas, data = plan.data, expert = plan.expert;
@@ -40,8 +51,10 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
   const int others = plan.copies();
   const bool fp16 = model.dtype == "fp16";
   const double stream_bytes = (fp16 ? kUnscaleBytes : 0) + kNormBytes + kClipBytes + kCopyBytes;
-  const auto passes_us = [&](double parameters, double bytes, KernelKind kind, int kernels) {
-    return parameters * bytes / bytes_per_us(gpu, kind) + kernels * gpu.kernel_us.value;
+  const auto passes_us = [&](const Kernels& kernels) {
+    double us = 0;
+    for (const Kernel& k : kernels) us += k.bytes / bytes_per_us(gpu, k.kind) + gpu.kernel_us.value;
+    return us;
   };
   const std::size_t last = estimate.costs.size() - 1;
   // Both ends hold the tied embedding and add up their gradients.
@@ -63,14 +76,12 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
                                among_copies(CollectiveKind::kAllGather, weights)
                          : among_copies(CollectiveKind::kAllReduce, gradients);
     if (tied && (s == 0 || s == last)) reduce += over(CollectiveKind::kAllReduce, embedding, 2);
-    const double zero = passes_us(parameters, kZeroBytes, KernelKind::kPlain, 1);
+    const double zero = passes_us({stream(kZeroBytes * parameters)});
     const double own = parameters * plan.own_share(experts);
-    const double step = passes_us(own, stream_bytes, KernelKind::kPlain, fp16 ? 4 : 3) +
-                        passes_us(own, kAdamBytes, KernelKind::kAdam, 1);
     StageCosts& costs = estimate.costs[s];
     costs.reduce = update_nanos("the gradient reduction", s, reduce);
-    // With an owner every replica clears its gradients after the broadcast.
-    costs.step = update_nanos("the optimizer step", s, step + (owner ? 0 : zero));
+    costs.step = update_nanos("the optimizer step", s,
+                              passes_us(step_kernels(model, parameters, own, owner)));
     costs.broadcast =
         update_nanos("the weight broadcast", s,
                      owner ? over(CollectiveKind::kBroadcast, weights, replicas) + zero : 0);

@@ -45,34 +45,52 @@ else
   echo "no profile to start from for '$name': nothing calibrated" | tee calibrate.txt
 fi
 
-# row <work> <schedule>: predicted and measured step time, and the error, from the text report. The timelines of
-# both stay beside it.
+# row <work> <schedule> <options>: predicted and measured step time, and the error, from the text report. The measured
+# timeline stays beside it.
 row() {
-  local file="execute_$1_$2.txt" status=0
-  local run=(--schedule "$2" --ranks 4 --microbatches 8 --F 10 --B 20)
-  "$bin/stagesim" run "${run[@]}" --timeline "predicted_$2.json" >"run_$2.txt" 2>&1 &&
-    "$bin/stagesim" execute "${run[@]}" --backend cuda --work "$1" --repeat 3 \
-      --timeline "measured_$1_$2.json" >"$file" 2>&1 || status=$?
+  local work=$1 schedule=$2 status=0
+  local file="execute_${work}_$schedule.txt"
+  shift 2
+  "$bin/stagesim" execute --schedule "$schedule" "$@" --backend cuda --work "$work" --repeat 3 \
+    --timeline "measured_${work}_$schedule.json" >"$file" 2>&1 || status=$?
   case $status in
-    0) awk -v work="$1" -v name="$2" '/^step ms/ { printf "%-6s %-18s %10s %10s %8s %%\n", work, name, $3, $4, $5 }' "$file" ;;
-    *) printf '%-6s %-18s FAILED, exit %d: %s\n' "$1" "$2" $status "$(head -n 1 "$file")" ;;
+    0) awk -v work="$work" -v name="$schedule" '/^step ms/ { printf "%-6s %-18s %10s %10s %8s %%\n", work, name, $3, $4, $5 }' "$file" ;;
+    *) printf '%-6s %-18s FAILED, exit %d: %s\n' "$work" "$schedule" $status "$(head -n 1 "$file")" ;;
   esac
 }
+ops=(--ranks 4 --microbatches 8 --F 10 --B 20)
+# Mostly matrix products: the ranks have multiprocessors of their own, but share the GPU's memory.
+model=(--set model.preset=llama-3-8b --set model.layers=8 --set model.seq=2048
+  --set model.vocab=32000 --microbatches 8)
+if [ -s measured.json ]; then model+=(--set "cluster.gpu=measured.json"); else model+=(--set "cluster.gpu=${base:-a100-sxm-80gb}"); fi
+# The cuda backend takes the ranks' share of one GPU, so the link does not matter: a free one.
+model+=(--set cluster.p2p.latency_us=0 --set cluster.p2p.gb_per_s=1e6)
 
 schedules=$("$bin/stagesim" list schedules | awk '/^  [a-z0-9-]+ / { print $1 }')
 [ -n "$schedules" ] || { echo "gpu_check.sh: stagesim list names no schedules" >&2 && exit 3; }
 {
   printf '%-6s %-18s %10s %10s %8s\n' work schedule predicted measured error
   for work in spin gemm; do
-    for schedule in $schedules; do row $work "$schedule"; done
+    for schedule in $schedules; do row $work "$schedule" "${ops[@]}"; done
+  done
+  # A model's own kernels, timed on each rank's share first; then one rank with the whole GPU, beside the profile.
+  for schedule in gpipe 1f1b interleaved-1f1b zb-h1 zb-v dualpipe chimera pipedream-2bw amdp; do
+    row model "$schedule" "${model[@]}" --ranks 4
   done
 } | tee summary.txt
-for work in spin gemm; do
+status=0
+"$bin/stagesim" execute --schedule 1f1b "${model[@]}" --ranks 1 --backend cuda --work model --repeat 3 >one_rank.txt 2>&1 || status=$?
+if [ $status = 0 ]; then sed -n '/^kernels of a stage/,$p' one_rank.txt; else echo "one rank: FAILED, exit $status: $(head -n 1 one_rank.txt)"; fi | tee -a summary.txt
+for work in spin gemm model; do
   awk -v work=$work '$1 == work && $0 !~ /FAILED/ { e = $5 + 0; print e < 0 ? -e : e }' summary.txt | sort -n |
     awk -v work=$work '{ e[NR] = $1 } END { if (NR) printf "%s: %d schedules, |error| %.2f %% median, %.2f %% at most\n", work, NR, e[int((NR + 1) / 2)], e[NR] }'
 done | tee -a summary.txt
 
 # All pairs of a work at once: op by op, and whether the schedules rank as predicted.
+for schedule in $schedules; do
+  "$bin/stagesim" run --schedule "$schedule" "${ops[@]}" --timeline "predicted_$schedule.json" >"run_$schedule.txt" 2>&1 ||
+    echo "run $schedule: FAILED"
+done | tee -a summary.txt
 for work in spin gemm; do
   pairs=()
   for schedule in $schedules; do

@@ -47,21 +47,29 @@ bool update_memory(GpuProfile& gpu, const std::vector<LogReading>& readings) {
   bool any = false;
   for (const LogReading& reading : readings) {
     const auto update = [&](const char* kernel, auto& quantity) {
-      const KernelPoint* largest = nullptr;
+      double largest = 0, bytes = 0, us = 0, spread = 0;  // over all of the largest
       for (const KernelPoint& p : reading.kernels) {
-        if (p.kernel == kernel && (largest == nullptr || p.bytes > largest->bytes)) largest = &p;
+        if (p.kernel != kernel || p.bytes < largest) continue;
+        if (p.bytes > largest) bytes = us = spread = 0;
+        largest = p.bytes;
+        bytes += p.bytes;
+        us += p.microseconds;
+        spread = std::max(spread, p.spread);
       }
-      if (largest == nullptr) return;
+      if (largest == 0) return;
       any = true;
-      quantity = Quantity{
-          .value = largest->bytes / largest->microseconds / 1e3 / gpu.memory_gb_per_s.value,
-          .from = Provenance::kMeasured,
-          .source = fmt::format("{} of {:g} MiB, {}", kernel, largest->bytes / (1 << 20),
-                                source_of(reading)),
-          .error = largest->spread};
+      quantity = Quantity{.value = bytes / us / 1e3 / gpu.memory_gb_per_s.value,
+                          .from = Provenance::kMeasured,
+                          .source = fmt::format("{} of {:g} MiB, {}", kernel, largest / (1 << 20),
+                                                source_of(reading)),
+                          .error = spread};
+    };
+    const auto of_kind = [&](KernelKind kind) -> auto& {
+      return gpu.kernel_efficiency[static_cast<std::size_t>(kind)];
     };
     update("add", gpu.memory_efficiency);
-    update("adam", gpu.kernel_efficiency[static_cast<std::size_t>(KernelKind::kAdam)]);
+    update("adam", of_kind(KernelKind::kAdam));
+    update("batched_matmul", of_kind(KernelKind::kBatchedMatmul));
   }
   return any;
 }

@@ -72,7 +72,8 @@ void update_gpu(GpuProfile& gpu, const MeasuredGemms& gemms);
 void update_launch(GpuProfile& gpu, const std::vector<LogReading>& readings);
 
 // The bandwidth that memory-bound kernels of stagesim-probe reached on their largest size, over the
-// peak: "add" for kernels in general, "adam" for the optimizer. Whether there were any.
+// peak: "add" for kernels in general, "adam" for the optimizer, both products of attention without
+// a fused kernel. Whether there were any.
 bool update_memory(GpuProfile& gpu, const std::vector<LogReading>& readings);
 
 // "allreduce.txt (nccl-tests 2.17.4, A100-SXM4-40GB)"

@@ -56,6 +56,26 @@ void read_kernels(LogReading& reading, const Json& top) {
   }
 }
 
+// Both products of attention count as one kind of kernel; its softmax is read with the others.
+void read_attention(LogReading& reading, const Json& top) {
+  std::size_t position = 0;
+  for (const Json& row : list(top, "attention")) {
+    ++position;
+    const std::string kernel = string_of(member(row, "kernel"));
+    const auto bytes = number_of(member(row, "bytes")), us = number_of(member(row, "us"));
+    const bool product = kernel == "scores" || kernel == "context";
+    if ((!product && kernel != "softmax") || !bytes || !us || *bytes <= 0 || *us <= 0) {
+      skip_line(reading, position, "attention: a row without kernel, bytes and us");
+      continue;
+    }
+    ++reading.rows;
+    reading.kernels.push_back({.kernel = product ? "batched_matmul" : "softmax",
+                               .bytes = *bytes,
+                               .microseconds = *us,
+                               .spread = number_of(member(row, "spread")).value_or(0)});
+  }
+}
+
 // "copies" between GPUs are sends; copies within a GPU and from the host say nothing about a link.
 void read_copies(LogReading& reading, const Json& top) {
   std::size_t position = 0;
@@ -109,17 +129,20 @@ LogReading read_probe(std::string_view text, const std::string& file) {
     return reading;
   }
   reading.version = printable(string_of(member(top, "release")));
-  if (const auto nccl = number_of(member(member(top, "device"), "nccl")))
-    reading.version = fmt::format("NCCL {}", *nccl);
+  // The times of collectives are NCCL's.
+  const std::string nccl = printable(string_of(member(member(top, "device"), "nccl")));
+  if (!nccl.empty() && !list(top, "collectives").empty()) reading.version = "NCCL " + nccl;
   reading.launch_us = number_of(member(member(member(top, "launch"), "kernel_issue"), "us"));
   const std::string device = printable(string_of(member(member(top, "device"), "name")));
   add_device(reading, device);
   read_gemms(reading, top, device);
   read_kernels(reading, top);
+  read_attention(reading, top);
   read_copies(reading, top);
   read_collectives(reading, top);
   if (reading.rows == 0)
-    reading.problems.add("{}: none of gemm, memory, copies and collectives was measured", file);
+    reading.problems.add("{}: none of gemm, memory, attention, copies and collectives was measured",
+                         file);
   return reading;
 }
 

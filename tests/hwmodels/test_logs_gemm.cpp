@@ -80,7 +80,7 @@ TEST_CASE("NCCL Inspector: sizes as nccl-tests counts them, the fastest rank of 
 
 TEST_CASE("the probe's report is read for what it measured", "[hwmodels][logs]") {
   const LogReading reading = read_probe(R"({"schema_version": 1, "tool": "stagesim-probe",
-    "device": {"name": "NVIDIA H100 80GB HBM3", "gpus": 2, "nccl": 22807}, "later": {},
+    "device": {"name": "NVIDIA H100 80GB HBM3", "gpus": 2, "nccl": "2.28.7"}, "later": {},
     "launch": {"kernel_issue": {"us": 2.1}},
     "gemm": [{"dtype": "bf16", "m": 4096, "n": 4096, "k": 4096, "batch": 1, "us": 210.5, "p10_us": 210},
              {"dtype": "bf16", "m": 0, "n": 1, "k": 1, "us": 1}],

@@ -5,6 +5,7 @@
 #include "hwmodels/fit/calibration.hpp"
 #include "tests/support/catch.hpp"
 #include "tools/device/fake_device.hpp"
+#include "tools/device/fake_group.hpp"
 #include "tools/probe/measure.hpp"
 #include "tools/probe/run_probe.hpp"
 
@@ -13,9 +14,10 @@ using namespace stagesim;
 namespace {
 
 nlohmann::ordered_json probed(FakeDevice& device, const std::vector<std::string>& parts,
-                              double budget_s = 100) {
-  return run_probe(device, probe_plan(parts, {}, 1, device.info()),
-                   {.budget_s = budget_s, .release = "test"});
+                              double budget_s = 100, FakeGroup* group = nullptr) {
+  const int gpus = group != nullptr ? group->size() : 1;
+  return run_probe(device, probe_plan(parts, {}, 1, device.info(), gpus),
+                   {.group = group, .budget_s = budget_s, .release = "test"});
 }
 
 LogReading reading_of(const nlohmann::ordered_json& result) {
@@ -115,13 +117,83 @@ TEST_CASE("copies and work side by side have both times", "[probe]") {
   CHECK(result["launch"]["kernel_issue"]["us"].get<double>() > 0);
 }
 
+TEST_CASE("several GPUs: calibrate finds the law of every operation between them",
+          "[probe][calibrate]") {
+  FakeDevice device;
+  FakeGroup group({.gpus = 8, .latency_us = 10, .gb_per_s = 250});
+  const nlohmann::ordered_json result = probed(device, {"collectives"}, 100, &group);
+  CHECK(result["device"]["nccl"] == "0.0.0");
+  CHECK(group.queued() == 0);
+  const LogReading reading = reading_of(result);
+  REQUIRE(reading.problems.empty());
+  Problems problems;
+  const std::vector<MeasuredCurve> curves = measured_curves({reading}, problems);
+  REQUIRE(problems.empty());
+  CHECK(curves.size() == 2 + 6 * 3);  // messages; collectives of 2, 4 and 8
+  LinkProfile link;
+  update_link(link, curves, {}, problems);
+  REQUIRE(problems.empty());
+  CHECK(link.microseconds(1 << 20) == Approx(10 + (1 << 20) / 250e3));
+  CHECK(link.from == Provenance::kMeasured);
+  const auto all_reduce = std::find_if(curves.begin(), curves.end(), [](const MeasuredCurve& c) {
+    return c.name() == "all_reduce, 8 GPUs";
+  });
+  REQUIRE(all_reduce != curves.end());
+  CHECK(all_reduce->clean.points.back().second == Approx(10 + 1.75 * (1 << 30) / 250e3));
+}
+
+TEST_CASE("work beside messages and collectives, with several GPUs", "[probe]") {
+  FakeDevice device;
+  FakeGroup group;
+  const nlohmann::ordered_json result = probed(device, {"overlap"}, 100, &group);
+  REQUIRE(result["overlap"].size() == 8);
+  int grouped = 0;
+  for (const auto& row : result["overlap"]) {
+    grouped += row.contains("op") ? 1 : 0;
+    CHECK(row["work_beside_us"].get<double>() == Approx(row["work_alone_us"].get<double>()));
+    CHECK(row["copy_beside_us"].get<double>() == Approx(row["copy_alone_us"].get<double>()));
+  }
+  CHECK(grouped == 4);
+  CHECK(group.queued() == 0);
+}
+
+TEST_CASE("attention without a fused kernel: both products and the softmax, for calibrate",
+          "[probe][calibrate]") {
+  // So fast at products that only bytes would count, if it were a real one.
+  const FakeLaw law{.gemm_us = 0, .gemm_tflops = 100, .memory_us = 0, .memory_gb_per_s = 2000};
+  FakeDevice device(law);
+  const nlohmann::ordered_json result = probed(device, {"attention"});
+  REQUIRE(result["attention"].size() == 2 * 4 * 3);
+  const auto& row = result["attention"][0];  // 32 heads of 64 over 1024 tokens
+  CHECK(row["us"].get<double>() == Approx(2.0 * 1024 * 1024 * 64 * 32 / 100e6));
+  CHECK(row["bytes"].get<double>() == 2.0 * 32 * (1024 * 1024 + 2 * 1024 * 64));
+  CHECK(result["attention"][1]["us"].get<double>() == Approx(4.0 * 32 * 1024 * 1024 / 2000e3));
+  GpuProfile gpu;
+  gpu.memory_gb_per_s.value = 3000;
+  REQUIRE(update_memory(gpu, {reading_of(result)}));
+  // The largest with heads of 64 and of 128 move different bytes: the latter count.
+  const double bytes = 2.0 * 32 * (8192.0 * 8192 + 2 * 8192 * 128);
+  const double us = 2.0 * 8192 * 8192 * 128 * 32 / 100e6;
+  REQUIRE(gpu.kernel_efficiency[std::size_t(KernelKind::kBatchedMatmul)]);
+  CHECK(gpu.kernel_efficiency[std::size_t(KernelKind::kBatchedMatmul)]->value ==
+        Approx(bytes / us / 1e3 / 3000));
+}
+
+TEST_CASE("memory taken and given back", "[probe]") {
+  FakeDevice device;
+  CHECK(probed(device, {"allocator"})["allocator"].size() == 3 * 2);
+}
+
 TEST_CASE("nothing is left out without a word", "[probe]") {
   FakeDevice device;
   const nlohmann::ordered_json result = probed(device, {"memory"});
-  for (const char* part : {"launch: not asked for", "gemm: not asked for", "copies: not asked for",
-                           "overlap: not asked for", "collectives and messages between GPUs"})
+  for (const char* part :
+       {"launch: not asked for", "gemm: not asked for", "attention: not asked for",
+        "collectives: not asked for", "copies: not asked for", "overlap: not asked for",
+        "allocator: not asked for",
+        "messages and collectives between GPUs: this machine shows one"})
     CHECK(lines_with(result, part) == 1);
-  CHECK(result["left_out"].size() == 5);
+  CHECK(result["left_out"].size() == 8);
   CHECK(result["memory"].size() == 3 * 7);
 }
 
@@ -139,7 +211,7 @@ TEST_CASE("an interrupted probe keeps what it has", "[probe]") {
   FakeDevice device;
   const std::atomic<bool> interrupted = true;
   const nlohmann::ordered_json result =
-      run_probe(device, probe_plan({"launch"}, {}, 1, device.info()),
+      run_probe(device, probe_plan({"launch"}, {}, 1, device.info(), 1),
                 {.interrupted = &interrupted, .release = "test"});
   CHECK(lines_with(result, "launch: 1 measurement: interrupted") == 1);
 }
@@ -148,7 +220,7 @@ TEST_CASE("a model's own products are measured once each", "[probe]") {
   Model model;
   model.layers = 2, model.hidden = 4096, model.heads = 32, model.vocab = 32000, model.seq = 2048;
   FakeDevice device;
-  const ProbePlan plan = probe_plan({"gemm"}, model, 2, device.info());
+  const ProbePlan plan = probe_plan({"gemm"}, model, 2, device.info(), 1);
   const auto has = [&](int m, int n, int k) {
     return std::count_if(plan.items.begin(), plan.items.end(), [&](const ProbeItem& i) {
       return i.gemm.dtype == DType::kBf16 && i.gemm.m == m && i.gemm.n == n && i.gemm.k == k;
@@ -163,7 +235,7 @@ TEST_CASE("a model's own products are measured once each", "[probe]") {
 TEST_CASE("what does not fit the memory is left out", "[probe]") {
   DeviceInfo small;
   small.memory_gib = 6;
-  const ProbePlan plan = probe_plan({"memory"}, {}, 1, small);
+  const ProbePlan plan = probe_plan({"memory"}, {}, 1, small, 1);
   CHECK(plan.items.size() == 3 * 6);
   CHECK(std::count(plan.left_out.begin(), plan.left_out.end(),
                    "adam of 4096 MiB: needs 4.0 GiB, more than a third of the GPU's memory") == 1);

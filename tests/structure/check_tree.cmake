@@ -25,7 +25,7 @@ rule("^boost/(graph|property_map|pending)/" "^(sim/[^/]*|tools/.*|tests/.*)\\.cp
 rule("^boost/program_options" "^tools/(stagesim|probe)/" "tools/stagesim and tools/probe")
 rule("^boost/mpi" "^tools/" "tools")
 rule("^boost/" "^(tools|tests)/" "tools and tests")
-rule("^(cuda|cublas|curand|cufft|cusparse|cupti|nvtx|nvml|nccl|mpi|thrust/|cub/|tbb/|oneapi/)" "^tools/" "tools")
+rule("^(cuda|cublas|curand|cufft|cusparse|cupti|nvtx|nvml|nccl|mpi|thrust/|cub/|tbb/|oneapi/)" "^(tools|tests/gpu)/" "tools")
 rule("^(zlib|sqlite3)\\.h$" "^(traces|tests)/" "traces and tests")
 rule("^benchmark/" "^tools/bench/" "tools/bench")
 rule("^catch2/" "^tests/" "tests")

@@ -25,6 +25,7 @@ good(viz/cells.hpp "fmt::print(out, \"x\");")
 good(tools/study/run.hpp "#include \"schedules/table.hpp\"\n#include \"traces/reader.hpp\"")
 good(tools/stagesim/main.cpp "#include <boost/program_options.hpp>\n#include <unistd.h>\nstd::cout << 1; exit(2);")
 good(tools/execute/lane.cu "#include <cuda_runtime.h>\n#include <nccl.h>\n#include <mpi.h>\n#include <tbb/task_group.h>")
+good(tests/gpu/kernel.cpp "#include <cuda_fp16.h>")
 good(tests/sim/test_replay.cpp "#include \"tools/study/run.hpp\"\n#include <catch2/catch.hpp>\nprintf(t);")
 good(README.md "see https://example.org/home/page and build/work/file")
 

@@ -257,6 +257,27 @@ class CudaDevice : public Device {
           "a copy");
   }
 
+  void allocate(StreamId id, std::int64_t bytes, bool pooled) override {
+    Stream& s = stream(id);
+    const CurrentContext current(s.partition.context);
+    const auto size = static_cast<std::size_t>(bytes);
+    void* data = nullptr;
+    if (!pooled) {
+      check(cudaMalloc(&data, size), "memory of the GPU");
+      return check(cudaFree(data), "memory of the GPU");
+    }
+    if (!pool_keeps_) {
+      cudaMemPool_t pool = nullptr;
+      std::uint64_t all = ~std::uint64_t{0};
+      check(cudaDeviceGetDefaultMemPool(&pool, 0), "the memory pool");
+      check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
+            "the memory pool");
+      pool_keeps_ = true;
+    }
+    check(cudaMallocAsync(&data, size, s.stream), "memory of the pool");
+    check(cudaFreeAsync(data, s.stream), "memory of the pool");
+  }
+
  private:
   static cudaDataType_t type_of(DType dtype) {
     switch (dtype) {
@@ -288,6 +309,7 @@ class CudaDevice : public Device {
   std::map<std::pair<int, int>, std::vector<StreamId>> free_;
   std::vector<cudaEvent_t> events_;
   EventId used_events_ = 0;
+  bool pool_keeps_ = false;
 };
 
 }  // namespace

@@ -70,6 +70,8 @@ class Device {
   virtual void multiply(StreamId stream, const Gemm& gemm) = 0;
   virtual void move_bytes(StreamId stream, MemoryKernel kernel, std::int64_t bytes) = 0;
   virtual void copy(StreamId stream, CopyKind kind, std::int64_t bytes) = 0;
+  // Takes memory and gives it back: from the stream's pool, which keeps it, or from the driver.
+  virtual void allocate(StreamId stream, std::int64_t bytes, bool pooled) = 0;
 };
 
 // The first GPU of this machine. InputError when this build has no CUDA, or there is no GPU.

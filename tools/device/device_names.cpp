@@ -1,4 +1,5 @@
 #include "tools/device/device.hpp"
+#include "tools/device/device_group.hpp"
 
 namespace stagesim {
 
@@ -38,6 +39,35 @@ std::string_view text(CopyKind kind) {
       return "device_to_host";
     case CopyKind::kWithinDevice:
       return "within_device";
+  }
+  return "";
+}
+
+const std::vector<GroupOp>& group_ops() {
+  static const std::vector<GroupOp> ops{
+      GroupOp::kSend,      GroupOp::kExchange,  GroupOp::kAllReduce,     GroupOp::kReduce,
+      GroupOp::kBroadcast, GroupOp::kAllGather, GroupOp::kReduceScatter, GroupOp::kAllToAll};
+  return ops;
+}
+
+std::string_view text(GroupOp op) {
+  switch (op) {
+    case GroupOp::kSend:
+      return "send";
+    case GroupOp::kExchange:
+      return "exchange";
+    case GroupOp::kAllReduce:
+      return "all_reduce";
+    case GroupOp::kReduce:
+      return "reduce";
+    case GroupOp::kBroadcast:
+      return "broadcast";
+    case GroupOp::kAllGather:
+      return "all_gather";
+    case GroupOp::kReduceScatter:
+      return "reduce_scatter";
+    case GroupOp::kAllToAll:
+      return "all_to_all";
   }
   return "";
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
+#include <optional>
 #include <thread>
 
 #include "sim/base/error.hpp"
@@ -52,7 +53,8 @@ double nanos_per_product(Device& device, const std::vector<StreamId>& ranks, con
 
 class DeviceBackend : public Backend {
  public:
-  DeviceBackend(const Program& program, Device& device, DeviceWork work)
+  DeviceBackend(const Program& program, Device& device, DeviceWork work,
+                const std::vector<StageWork>* stages)
       : program_(program),
         device_(device),
         begin_(program.what->size()),
@@ -61,9 +63,10 @@ class DeviceBackend : public Backend {
     STAGESIM_CHECK(!program.network.shared());
     const Activities& what = *program.what;
     const int ranks = what.shape.ranks;
+    if (work == DeviceWork::kModel) model_.emplace(program, *stages);
     for (int r = 0; r < ranks; ++r)
-      lane_.push_back(work == DeviceWork::kGemm ? device.add_stream(r, ranks)
-                                                : device.add_stream(0, 1));
+      lane_.push_back(work == DeviceWork::kSpin ? device.add_stream(0, 1)
+                                                : device.add_stream(r, ranks));
     for (std::size_t l = lane_.size(); l < what.lanes.size(); ++l) {
       const bool link = what.lanes[l].from_rank != what.lanes[l].to_rank;
       lane_.push_back(link ? device.add_stream(0, 1) : 0);
@@ -92,7 +95,7 @@ class DeviceBackend : public Backend {
       if (program_.what->lane[before] != rank) device_.wait(stream, end_[before]);
     }
     begin_[t] = device_.record(stream);
-    work(stream, program_.duration[t]);
+    work(stream, t);
     end_[t] = program_.duration[t].count() > 0 ? device_.record(stream) : begin_[t];
     queued.push_back(end_[t]);
   }
@@ -136,8 +139,10 @@ class DeviceBackend : public Backend {
     }
   }
 
-  void work(StreamId stream, Nanos time) {
+  void work(StreamId stream, TaskId t) {
+    const Nanos time = program_.duration[t];
     if (time.count() == 0) return;
+    if (model_ && model_->has(t)) return model_->issue(device_, stream, t);
     if (product_ns_ == 0) return device_.spin(stream, time);
     const auto products = std::llround(static_cast<double>(time.count()) / product_ns_);
     for (long long i = 0; i < products && !stopped_; ++i) device_.multiply(stream, product_);
@@ -156,6 +161,7 @@ class DeviceBackend : public Backend {
   std::vector<EventId> begin_, end_;
   std::vector<std::deque<EventId>> queued_;  // [rank]
   EventId began_ = 0;
+  std::optional<OpKernels> model_;
   Gemm product_;
   double product_ns_ = 0;  // 0: spins
   std::atomic<bool> stopped_ = false;
@@ -163,8 +169,10 @@ class DeviceBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> device_backend(const Program& program, Device& device, DeviceWork work) {
-  return std::make_unique<DeviceBackend>(program, device, work);
+std::unique_ptr<Backend> device_backend(const Program& program, Device& device, DeviceWork work,
+                                        const std::vector<StageWork>* stages) {
+  STAGESIM_CHECK((work == DeviceWork::kModel) == (stages != nullptr));
+  return std::make_unique<DeviceBackend>(program, device, work, stages);
 }
 
 }  // namespace stagesim

@@ -8,7 +8,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "sim/base/json_fields.hpp"
 #include "tools/probe/run_probe.hpp"
 
 namespace po = boost::program_options;
@@ -29,9 +28,9 @@ po::options_description probe_options() {
       "budget", po::value<double>()->default_value(120),
       "seconds after which nothing new is begun")(
       "only", po::value<std::string>(),
-      "a list of launch, memory, gemm, copies, overlap; all when left out")(
-      "model", po::value<std::string>(),
-      "a preset of 'stagesim list models': its matrix products too")(
+      "a list of launch, memory, gemm, attention, collectives, copies, overlap, allocator; all "
+      "when left out")("model", po::value<std::string>(),
+                       "a preset of 'stagesim list models': its matrix products too")(
       "micro", po::value<int>()->default_value(1), "sequences per micro-batch of --model")(
       "help", "this text")("version", "the release");
   return options;
@@ -41,7 +40,8 @@ void print_help() {
   std::cout
       << "usage: stagesim-probe [options]\n\n"
          "Measures the first GPU of this machine: matrix products, memory-bound kernels, "
-         "copies, launches, and copies\nbeside work. 'stagesim calibrate' reads the result. "
+         "attention, copies, launches, memory\ntaken and given back; with several GPUs messages "
+         "and collectives of NCCL; and work beside them. 'stagesim\ncalibrate' reads the result. "
          "Clock and power settings stay as they are.\n\n"
       << probe_options()
       << "\nexamples\n"
@@ -70,14 +70,7 @@ std::vector<std::string> parts_from(const po::variables_map& vm) {
 
 std::optional<Model> model_from(const po::variables_map& vm) {
   if (!vm.count("model")) return {};
-  const auto name = vm["model"].as<std::string>();
-  const Json json = parse_json(model_preset_text(name), name);
-  Problems problems;
-  JsonSource source{.file = name, .origins = {}, .problems = &problems};
-  JsonFields fields(json, source, "");
-  const Model model = read_model(fields);
-  problems.throw_if_any();
-  return model;
+  return preset_model(vm["model"].as<std::string>());
 }
 
 // The whole file or none of it.
@@ -113,11 +106,22 @@ int run(int argc, char** argv) {
   const std::vector<std::string> parts = parts_from(vm);
   const std::optional<Model> model = model_from(vm);
   const std::unique_ptr<Device> device = cuda_device();
+  std::unique_ptr<DeviceGroup> group;
+  std::string alone;  // why
+  try {
+    group = device_group();
+  } catch (const InputError& error) {
+    alone = error.what();
+  }
   std::signal(SIGINT, interrupt);
   std::signal(SIGTERM, interrupt);
-  const nlohmann::ordered_json result =
-      run_probe(*device, probe_plan(parts, model, micro, device->info()),
-                {.budget_s = budget, .interrupted = &interrupted, .release = STAGESIM_VERSION});
+  ProbePlan plan = probe_plan(parts, model, micro, device->info(), group ? group->size() : 0);
+  if (!group) plan.left_out.push_back("messages and collectives between GPUs: " + alone);
+  const nlohmann::ordered_json result = run_probe(*device, plan,
+                                                  {.group = group.get(),
+                                                   .budget_s = budget,
+                                                   .interrupted = &interrupted,
+                                                   .release = STAGESIM_VERSION});
   const std::string text = result.dump(1) + "\n";
   if (vm.count("out"))
     write_result(vm["out"].as<std::string>(), text);

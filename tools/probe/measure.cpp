@@ -9,8 +9,7 @@ namespace stagesim {
 namespace {
 
 constexpr double kRoundUs = 10'000;
-constexpr int kMostRepetitions = 500;  // a stream takes about a thousand before the host waits
-constexpr Nanos kQueueing{25'000};     // host time of a repetition, amply
+constexpr Nanos kQueueing{25'000};  // host time of a repetition, amply
 
 // Runs rounds (which return the time of one repetition) until they agree.
 Measurement rounds_of(int repetitions, const std::function<double()>& round) {
@@ -52,30 +51,37 @@ Measurement measure(Device& device, StreamId stream, const std::function<void()>
   return rounds_of(repetitions, [&] { return timed_us(device, stream, repetitions, work); });
 }
 
-Measurement measure_issue(Device& device, StreamId stream) {
+Measurement measure_host(Device& device, int repetitions, const std::function<void()>& work) {
   using Clock = std::chrono::steady_clock;
   const auto round = [&] {
     const Clock::time_point before = Clock::now();
-    for (int i = 0; i < kMostRepetitions; ++i) device.nothing(stream);
+    for (int i = 0; i < repetitions; ++i) work();
     const std::chrono::duration<double, std::micro> took = Clock::now() - before;
     device.synchronize();
-    return took.count() / kMostRepetitions;
+    return took.count() / repetitions;
   };
   round();
-  return rounds_of(kMostRepetitions, round);
+  return rounds_of(repetitions, round);
+}
+
+Measurement measure_timed(const std::function<double(int)>& time_us) {
+  time_us(2);
+  const int repetitions = repetitions_for(time_us(3));
+  return rounds_of(repetitions, [&] { return time_us(repetitions); });
 }
 
 Measurement measure_beside(Device& device, StreamId stream, const std::function<void()>& work,
-                           StreamId other, const std::function<void()>& beside,
-                           double beside_alone_us) {
+                           const std::function<void()>& queue_beside,
+                           const std::function<void()>& finish_beside, double beside_alone_us) {
   const double alone_us = timed_us(device, stream, 3, work);
   const int repetitions = repetitions_for(alone_us);
-  const auto others = static_cast<int>(std::ceil(2 * alone_us * repetitions / beside_alone_us)) + 1;
+  const double until_us = repetitions * (alone_us + static_cast<double>(kQueueing.count()) / 1e3);
+  const auto others = static_cast<int>(std::ceil(2 * until_us / beside_alone_us)) + 1;
   const auto round = [&] {
-    const EventId before = device.record(other);
-    for (int i = 0; i < others; ++i) beside();
-    device.wait(stream, before);
-    return timed_us(device, stream, repetitions, work);
+    for (int i = 0; i < others; ++i) queue_beside();
+    const double us = timed_us(device, stream, repetitions, work);
+    finish_beside();
+    return us;
   };
   round();
   return rounds_of(repetitions, round);

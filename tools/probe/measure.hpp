@@ -21,12 +21,17 @@ inline constexpr double kStable = 0.02;
 // are kMostRounds of them; both stand in the result.
 Measurement measure(Device& device, StreamId stream, const std::function<void()>& work);
 
-// Host time of queueing one empty kernel, the queue never full.
-Measurement measure_issue(Device& device, StreamId stream);
+// Host time of one call of `work`, of `repetitions` in a row, as queueing an empty kernel takes.
+Measurement measure_host(Device& device, int repetitions, const std::function<void()>& work);
+inline constexpr int kMostRepetitions = 500;  // a stream takes about a thousand before it blocks
 
-// `work` while `beside` goes on on another stream, queued so that it outlasts it.
+// The same of something that times itself: `time_us(repetitions)` is what one of them takes.
+Measurement measure_timed(const std::function<double(int)>& time_us);
+
+// `work` while something else goes on: `queue_beside` is called until what it queues outlasts the
+// work, `finish_beside` after each round.
 Measurement measure_beside(Device& device, StreamId stream, const std::function<void()>& work,
-                           StreamId other, const std::function<void()>& beside,
-                           double beside_alone_us);
+                           const std::function<void()>& queue_beside,
+                           const std::function<void()>& finish_beside, double beside_alone_us);
 
 }  // namespace stagesim

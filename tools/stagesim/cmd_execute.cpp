@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "sim/lower.hpp"
 #include "sim/replay.hpp"
 #include "tools/execute/cpu_backend.hpp"
 #include "tools/execute/device_backend.hpp"
+#include "tools/execute/device_kernels.hpp"
 #include "tools/execute/dispatch.hpp"
 #include "tools/execute/notices.hpp"
 #include "tools/processes/processes.hpp"
@@ -19,6 +21,7 @@
 #include "tools/stagesim/report.hpp"
 #include "tools/stagesim/timeline_file.hpp"
 #include "tools/stagesim/train_command.hpp"
+#include "tools/study/stage_estimate.hpp"
 #include "traces/chrome_trace.hpp"
 
 namespace po = boost::program_options;
@@ -37,8 +40,8 @@ po::options_description execute_options() {
       "first GPU")(
       "work", po::value<std::string>(),
       "what an op does for its predicted time; cpu: sleep, or blas (matrix products); cuda: spin "
-      "(a kernel that waits), or gemm (matrix products on the rank's share of the GPU). train "
-      "(cpu): "
+      "(a kernel that waits), gemm (matrix products on the rank's share of the GPU) or model (the "
+      "kernels of the scenario's model, timed first). train (cpu): "
       "a small language model with the schedule's weight versions, for what they do to its loss")(
       "scale", po::value<std::string>()->default_value("1"),
       "make all predicted times this many times as long")(
@@ -59,6 +62,9 @@ using MakeBackend = std::function<std::unique_ptr<Backend>(const Program&, Proce
 struct Choice {
   std::string backend, work;
   MakeBackend make;
+  std::shared_ptr<Device> device{};  // of cuda
+  // With --work model, filled in once the schedule is known; `make` sees it.
+  std::shared_ptr<std::vector<StageWork>> stages{};
 };
 
 std::string one_of(const std::string& option, const std::string& text,
@@ -85,12 +91,17 @@ Choice choice_from(const po::variables_map& vm) {
   }
   if (launched_count() > 1)
     throw InputError("--backend cuda runs in one process, on one GPU: start it without mpirun");
-  const bool gemm = one_of("work", choice.work, {"spin", "gemm"}) == "gemm";
+  one_of("work", choice.work, {"spin", "gemm", "model"});
+  const DeviceWork work = choice.work == "spin"   ? DeviceWork::kSpin
+                          : choice.work == "gemm" ? DeviceWork::kGemm
+                                                  : DeviceWork::kModel;
+  if (work == DeviceWork::kModel) choice.stages = std::make_shared<std::vector<StageWork>>();
   if (vm.count("dry-run")) return choice;
-  const std::shared_ptr<Device> device = cuda_device();
-  choice.make = [gemm, device](const Program& program, Processes*) {
+  choice.device = cuda_device();
+  choice.make = [work, device = choice.device, stages = choice.stages](const Program& program,
+                                                                       Processes*) {
     device->reset();
-    return device_backend(program, *device, gemm ? DeviceWork::kGemm : DeviceWork::kSpin);
+    return device_backend(program, *device, work, stages.get());
   };
   return choice;
 }
@@ -123,6 +134,42 @@ void check_can_run(const Scenario& scenario) {
         "execute: comm.sharing \"fair\" is predicted only; the cpu backend gives every pair of "
         "ranks a link to itself, so use \"none\"");
   }
+}
+
+void check_model_work(const Scenario& s, double scale) {
+  Problems problems;
+  const auto refuse = [&](bool has, const char* what) {
+    if (has) problems.add("--work model: {}", what);
+  };
+  refuse(!s.model, "needs a model: give the scenario's 'model' a preset or fields, and a GPU");
+  refuse(s.split.gpus() > 1 || s.split.expert > 1,
+         "the collectives of tensor, context and expert splits are not run; use 1 GPU per rank");
+  refuse(!s.microbatch_scale.empty(), "all micro-batches have the same kernels; no batch.sizes");
+  refuse(!s.variation.rank_speed.empty(), "ranks are as fast as they are; no rank_speed");
+  refuse(scale != 1, "kernels take the time that they take; no --scale");
+  problems.throw_if_any();
+}
+
+// Times the kernels of the model's stages and puts their times into the program.
+std::vector<OpTime> time_model(const Scenario& scenario, const Run& run, const Choice& choice,
+                               Program& program) {
+  *choice.stages = stage_work(kernels_of(scenario, run.layers, run.order.shape),
+                              scenario.model->dtype == "fp16" ? DType::kFp16 : DType::kBf16);
+  choice.device->reset();
+  const std::vector<Nanos> timed = timed_durations(program, *choice.stages, *choice.device);
+  const OpKernels kernels(program, *choice.stages);
+  std::map<OpKernels::Work, OpTime> times;
+  for (TaskId t = 0; t < program.what->size(); ++t) {
+    if (!kernels.has(t)) continue;
+    const Op& op = program.what->op[t];
+    const OpKind kind = op.pair == PairPart::kForward ? OpKind::kPair : op.kind;
+    times.try_emplace(kernels.work_of(t),
+                      OpTime{kind, op.stage, to_ms(program.duration[t]), to_ms(timed[t])});
+  }
+  program.duration = timed;
+  std::vector<OpTime> list;
+  for (const auto& [work, time] : times) list.push_back(time);
+  return list;
 }
 
 // As many runs as asked for; the caller picks.
@@ -175,8 +222,9 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
   const double scale = number_option(vm, "scale", 1e-6, 1e6);
   const Scenario scenario = scenario_with_schedule("execute", vm);
   check_can_run(scenario);
+  if (choice.stages) check_model_work(scenario, scale);
   const Run run = run_schedule(scenario, scenario.schedule);
-  const Program program = program_of(run, scale);
+  Program program = program_of(run, scale);
   if (vm.count("dry-run")) {
     print_plan(out, program);
     return Answer::kYes;
@@ -184,11 +232,14 @@ Answer execute_command(const std::vector<std::string>& args, std::ostream& out,
   // Last, so that one that cannot read its input ends before the others meet it.
   const std::unique_ptr<Processes> processes = launched_processes();
   const bool first = !processes || processes->rank() == 0;
+  std::vector<OpTime> op_times;
+  if (choice.stages) op_times = time_model(scenario, run, choice, program);
   Execution execution{.predicted = replay(program),
                       .backend = choice.backend,
                       .work = choice.work,
                       .processes = processes ? processes->count() : 1,
-                      .scale = scale};
+                      .scale = scale,
+                      .op_times = std::move(op_times)};
   try {
     execution.runs = measure(vm, program, choice, processes.get());
   } catch (const HangError& hang) {  // in process 0

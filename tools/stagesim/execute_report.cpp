@@ -37,6 +37,16 @@ void print_text(std::ostream& out, const Scenario& scenario, const Execution& e,
                  : fmt::format("the run of the median wall of {} ({:.3f} to {:.3f} ms)",
                                e.runs.size(), w.fastest_ms, w.slowest_ms));
   print_comparison(out, c, e.predicted);
+  if (e.op_times.empty()) return;
+  fmt::print(
+      out,
+      "\nkernels of a stage: ms timed on a rank's share of the GPU, all ranks busy (these are "
+      "what is predicted with), and\nas the scenario's profile has them for a whole GPU\n"
+      "{:>7}  {:<12}{:>10}{:>10}\n",
+      "stage", "op", "timed", "profile");
+  for (const OpTime& op : e.op_times)
+    fmt::print(out, "{:>7}  {:<12}{:>10.3f}{:>10.3f}\n", op.stage, text(op.kind), op.timed_ms,
+               op.profile_ms);
 }
 
 Json json_of(const Scenario& scenario, const Execution& e, const Comparison& c) {
@@ -51,6 +61,11 @@ Json json_of(const Scenario& scenario, const Execution& e, const Comparison& c) 
                {"runs", e.runs.size()},
                {"fastest_wall_ms", w.fastest_ms},
                {"slowest_wall_ms", w.slowest_ms}});
+  for (const OpTime& op : e.op_times)
+    json["op_times"].push_back({{"op", text(op.kind)},
+                                {"stage", op.stage},
+                                {"timed_ms", op.timed_ms},
+                                {"profile_ms", op.profile_ms}});
   return json;
 }
 

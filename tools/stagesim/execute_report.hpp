@@ -9,6 +9,13 @@
 
 namespace stagesim {
 
+// An op of a stage that a model's kernels do: by the GPU profile, and as timed before the run.
+struct OpTime {
+  OpKind kind = OpKind::kForward;
+  int stage = 0;
+  double profile_ms = 0, timed_ms = 0;
+};
+
 // One program, predicted once and run several times.
 struct Execution {
   Timeline predicted;
@@ -16,6 +23,7 @@ struct Execution {
   std::string backend, work;
   int processes = 1;
   double scale = 1;
+  std::vector<OpTime> op_times{};  // of --work model
 
   // Of the walls in order, the lower of the two in the middle.
   const Timeline& median_run() const;

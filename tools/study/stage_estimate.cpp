@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "tools/study/run_costs.hpp"
+
 namespace stagesim {
 namespace {
 
@@ -113,6 +115,11 @@ StageEstimate split_transformer(const Scenario& s, int v) {
       fmt::format("layers per stage: {}; embedding on stage 0, output layer and loss on stage {}",
                   fmt::join(plan.layers, " "), plan.layers.size() - 1));
   return estimate;
+}
+
+std::vector<StageKernels> kernels_of(const Scenario& s, const std::vector<int>& layers,
+                                     const Shape& shape) {
+  return stage_kernels(*s.model, stage_plan(s, layers), update_plan(s, shape));
 }
 
 StageEstimate stage_estimate(const Scenario& s, int v) {

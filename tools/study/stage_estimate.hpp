@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "hwmodels/stage_kernels.hpp"
 #include "tools/study/scenario.hpp"
 
 namespace stagesim {
@@ -21,6 +22,10 @@ StageEstimate split_transformer(const Scenario& scenario, int virtual_stages);
 
 // The layers of each stage: the list, even, or balanced (also where the fastest are asked for).
 std::vector<int> layers_per_stage(const Scenario& scenario, int virtual_stages);
+
+// What the GPUs of these stages run, with the updates of a schedule of that shape.
+std::vector<StageKernels> kernels_of(const Scenario& scenario, const std::vector<int>& layers,
+                                     const Shape& shape);
 
 // [stage]: time of an overlapped pair, as Costs::pair; empty when none is given. Same errors.
 std::vector<Nanos> pair_times(const Scenario& scenario, int virtual_stages);
