@@ -119,7 +119,7 @@ void add_update_costs(StageEstimate& estimate, const Model& model, const GpuProf
 }
 
 double StageEstimate::expert_share(std::size_t stage) const {
-  if (expert_parameters.empty()) return 0;
+  if (expert_parameters.empty() || parameters[stage] == 0) return 0;  // a stage without layers
   return static_cast<double>(expert_parameters[stage]) / static_cast<double>(parameters[stage]);
 }
 

@@ -72,3 +72,15 @@ TEST_CASE("a product's sizes are those of its FLOPs", "[hwmodels][costs]") {
     CHECK(batched == std::size_t(6 * model.layers));  // two forward, four backward
   }
 }
+
+TEST_CASE("a stage without layers has no updates to pay for", "[hwmodels][costs]") {
+  const Model model = preset_model("gpt-125m");
+  const StagePlan plan{.layers = {6, 0, 6}, .microbatch = 1};
+  const UpdatePlan update{.data = 4, .shard = true};
+  StageEstimate estimate = transformer_stages(model, gpu_profile("a100-sxm-80gb"), plan, 0);
+  add_update_costs(estimate, model, gpu_profile("a100-sxm-80gb"), test::plain_link(), update);
+  shard_optimizer(estimate, update);
+  CHECK(estimate.bytes[1].optimizer == 0);
+  CHECK(estimate.costs[1].step < estimate.costs[0].step);
+  CHECK(estimate.costs[1].forward.count() == 0);
+}

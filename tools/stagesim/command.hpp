@@ -23,6 +23,7 @@ struct Command {
 // One file each; the rows of main's table.
 extern const Command kRunCommand;
 extern const Command kCompareCommand;
+extern const Command kPlanCommand;
 extern const Command kCheckCommand;
 extern const Command kDiffCommand;
 extern const Command kExplainCommand;

@@ -14,10 +14,10 @@ namespace {
 
 using namespace stagesim;
 
-const Command* const kCommands[] = {&kRunCommand,     &kCompareCommand,  &kSweepCommand,
-                                    &kCheckCommand,   &kDiffCommand,     &kExplainCommand,
-                                    &kExecuteCommand, &kValidateCommand, &kImportCommand,
-                                    &kListCommand,    &kShowCommand,     &kCalibrateCommand};
+const Command* const kCommands[] = {
+    &kRunCommand,  &kCompareCommand, &kSweepCommand,    &kPlanCommand,     &kCheckCommand,
+    &kDiffCommand, &kExplainCommand, &kExecuteCommand,  &kValidateCommand, &kImportCommand,
+    &kListCommand, &kShowCommand,    &kCalibrateCommand};
 
 constexpr int kUserError = 2, kOurBug = 3;
 
