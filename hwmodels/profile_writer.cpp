@@ -49,6 +49,10 @@ Ordered gpu_json(const GpuProfile& gpu) {
                {"memory_efficiency", quantity(gpu.memory_efficiency)},
                {"kernel_us", quantity(gpu.kernel_us)},
                {"launch_us", quantity(gpu.launch_us)}};
+  for (std::size_t kind = 0; kind < kKernelKinds; ++kind) {
+    if (const auto& share = gpu.kernel_efficiency[kind])
+      json["kernel_efficiency"][kKernelKindNames[kind]] = quantity(*share);
+  }
   if (gpu.matmul_us) json["matmul_us"] = quantity(*gpu.matmul_us);
   for (const MeasuredMatmuls& table : gpu.measured_matmuls) {
     Ordered entry{{"dtype", table.dtype}, {"m_n_k_us", table.m_n_k_us}};

@@ -264,12 +264,12 @@ TEST_CASE("a profile that is written reads back, and keeps what it does not know
     CHECK(collective.error == 0.021);
   }
   const std::string base = R"({"name": "g", "later": 1, "gpu": {"new": {"value": 3},
-    "peak_tflops": {"value": 9, "from": "spec", "source": "s", "error": 0.5}}})";
+    "peak_tflops": {"value": 9, "from": "spec", "source": "s", "error": 0.5432}}})";
   GpuProfile gpu = gpu_profile("a100-sxm-80gb");
   const std::string merged = profile_json(gpu, base);
   CHECK(merged.find("\"later\": 1") != std::string::npos);
   CHECK(merged.find("\"new\": {\"value\": 3}") != std::string::npos);
-  CHECK(merged.find("0.5") == std::string::npos);  // the error of a value that was replaced
+  CHECK(merged.find("0.5432") == std::string::npos);  // the error of a value that was replaced
 }
 
 TEST_CASE("text that is not UTF-8 does not keep a profile from being written",

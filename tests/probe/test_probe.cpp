@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/fit/calibration.hpp"
+#include "hwmodels/profile_writer.hpp"
 #include "tests/support/catch.hpp"
 #include "tools/device/fake_device.hpp"
 #include "tools/device/fake_group.hpp"
@@ -177,6 +178,29 @@ TEST_CASE("attention without a fused kernel: both products and the softmax, for 
   REQUIRE(gpu.kernel_efficiency[std::size_t(KernelKind::kBatchedMatmul)]);
   CHECK(gpu.kernel_efficiency[std::size_t(KernelKind::kBatchedMatmul)]->value ==
         Approx(bytes / us / 1e3 / 3000));
+}
+
+TEST_CASE("what calibrate makes of a probe is in the profile that it writes",
+          "[probe][calibrate]") {
+  FakeDevice device({.gemm_tflops = 100, .memory_us = 0, .memory_gb_per_s = 2345});
+  const LogReading reading = reading_of(probed(device, {"memory", "attention", "launch"}));
+  GpuProfile gpu = gpu_profile("h100-sxm-80gb");
+  REQUIRE(update_memory(gpu, {reading}));
+  update_launch(gpu, {reading});
+  const GpuProfile again =
+      parse_gpu_profile(profile_json(gpu, profile_text("h100-sxm-80gb")), "written");
+  CHECK(again.memory_efficiency.value == Approx(0.7));
+  CHECK(again.memory_efficiency.from == Provenance::kMeasured);
+  CHECK(again.launch_us.value == Approx(gpu.launch_us.value).epsilon(1e-4));
+  for (std::size_t kind = 0; kind < kKernelKinds; ++kind) {
+    INFO(kKernelKindNames[kind]);
+    const auto &wrote = gpu.kernel_efficiency[kind], &read = again.kernel_efficiency[kind];
+    REQUIRE(wrote.has_value() == read.has_value());
+    if (!wrote) continue;
+    CHECK(read->value == Approx(wrote->value).epsilon(1e-5));
+    CHECK(read->source == wrote->source);
+  }
+  CHECK(again.kernel_efficiency[std::size_t(KernelKind::kAdam)]->value == Approx(0.7));
 }
 
 TEST_CASE("memory taken and given back", "[probe]") {

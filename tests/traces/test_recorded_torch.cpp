@@ -32,11 +32,32 @@ std::map<std::string, Span> ranges_of(const std::string& path) {
   return ranges;
 }
 
+// The ops of a rank as PyTorch's own CSV lists them: one row per rank, idle cells empty.
+std::vector<std::string> listed_ops(const std::string& schedule, int rank) {
+  std::ifstream file(
+      fmt::format("{}/torch/{}_p4_m8_compute_only.csv", STAGESIM_RECORDED, schedule));
+  std::string row;
+  for (int r = 0; r <= rank; ++r) std::getline(file, row);
+  std::vector<std::string> cells;
+  std::string cell;
+  for (const char c : row + ",") {
+    if (c != ',') {
+      if (c != '\r') cell += c;
+      continue;
+    }
+    const bool op = cell.find_first_of("FIWB") != std::string::npos &&
+                    cell.find_first_of("SHURD") == std::string::npos;
+    if (op) cells.push_back(cell);
+    cell.clear();
+  }
+  return cells;
+}
+
 }  // namespace
 
-TEST_CASE("PyTorch 2.11 traces of four ranks: every op as its range, in our schedule's order",
+TEST_CASE("PyTorch 2.11 traces of four ranks: every op as its range, in the order of its CSV",
           "[kineto][recorded]") {
-  const auto* schedule = GENERATE("interleaved-1f1b", "zb1p-interleaved");
+  const auto* schedule = GENERATE("interleaved-1f1b", "zb1p-interleaved", "zb-v");
   INFO(schedule);
   std::vector<RankTrace> traces;
   std::vector<std::map<std::string, Span>> ranges;
@@ -53,7 +74,7 @@ TEST_CASE("PyTorch 2.11 traces of four ranks: every op as its range, in our sche
   const Nanos zero = ranges[0].at("0F0").start - t.start[order_of_rank(t, 0).at(0)];
   std::size_t ops = 0;
   for (int rank = 0; rank < 4; ++rank) {
-    std::vector<std::string> cells, expected;
+    std::vector<std::string> cells;
     for (const TaskId task : order_of_rank(t, rank)) {
       const Op& op = t.what->op[task];
       if (op.kind > OpKind::kWeightGrad) continue;
@@ -64,9 +85,7 @@ TEST_CASE("PyTorch 2.11 traces of four ranks: every op as its range, in our sche
       CHECK(std::abs((t.duration(task) - span.length()).count()) <= 1000);
       ++ops;
     }
-    for (const Op& op : file.order.ops_of_rank[std::size_t(rank)])
-      if (op.kind <= OpKind::kWeightGrad) expected.push_back(cell_text(op, 1));
-    CHECK(cells == expected);
+    CHECK(cells == listed_ops(schedule, rank));
   }
-  CHECK(ops == (std::string(schedule) == "zb1p-interleaved" ? 192u : 128u));
+  CHECK(ops == (std::string(schedule) == "interleaved-1f1b" ? 128u : 192u));
 }
