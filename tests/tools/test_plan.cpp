@@ -170,6 +170,19 @@ TEST_CASE("what a plan needs", "[plan][errors]") {
   ScenarioInput no_global = small_input();
   no_global.json["batch"] = {{"microbatches", 8}};
   CHECK_THROWS_WITH(plan(no_global, few()), contains("plan: needs batch.global"));
+  no_global.json["batch"] = {{"global", "many"}};
+  CHECK_THROWS_WITH(plan(no_global, few()), contains("batch.global: expected a whole number"));
+  ScenarioInput no_count = small_input();
+  no_count.json["cluster"] = {{"gpu", "a100-sxm-40gb"}};
+  CHECK_THROWS_WITH(plan(no_count, few()), contains("plan: needs a model and GPUs"));
+}
+
+TEST_CASE("a global batch that not all GPUs can share alone", "[plan]") {
+  ScenarioInput input = small_input();
+  input.json["batch"]["global"] = 6;
+  const PlanResult result = plan(input, few());
+  REQUIRE_FALSE(result.best.empty());
+  for (const Plan& p : result.best) CHECK(6 % (p.data * p.choice.micro) == 0);
 }
 
 TEST_CASE("Megatron-LM's flags say the layers that the plan has", "[plan]") {

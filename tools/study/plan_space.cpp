@@ -4,6 +4,7 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "schedules/table.hpp"
@@ -64,25 +65,38 @@ std::vector<PlanChoice> choices_on(const PlanSpace& space, int nodes) {
 }  // namespace
 
 PlanSpace plan_space(const ScenarioInput& base) {
-  // Read on one rank, so that nothing of what is chosen is in its way.
+  const auto gives = [&](const char* group, const char* key) {
+    return base.json.contains(group) && base.json[group].is_object() &&
+           base.json[group].contains(key);
+  };
+  // Read on one rank and one micro-batch, so that nothing of what is chosen is in its way.
   ScenarioInput input = base;
   forget(input, "parallel", {"data", "virtual", "tensor", "sequence_parallel"});
   forget(input, "partition", {"layers"});
   set(input, "parallel.pipeline", 1);
   set(input, "batch.micro", 1);
+  const bool from_flags = gives("model", "megatron_args");
+  if (!from_flags) {
+    forget(input, "batch", {"global", "sizes"});
+    set(input, "batch.microbatches", 1);
+  }
   const Scenario s = input.read();
-  if (!s.model || s.gpu == nullptr)
+  if (!s.model || s.gpu == nullptr || s.gpus_per_node < 1)
     throw InputError("plan: needs a model and GPUs to choose for: model.preset and cluster.node");
-  const auto gives = [&](const char* group, const char* key) {
-    return base.json.contains(group) && base.json[group].is_object() &&
-           base.json[group].contains(key);
-  };
-  if (!gives("batch", "global") && !gives("model", "megatron_args"))
+  if (!gives("batch", "global") && !from_flags)
     throw InputError("plan: needs batch.global, which all plans share");
+  int global = s.batch * s.micro * s.data;
+  if (gives("batch", "global")) {
+    const Json& given = base.json["batch"]["global"];
+    if (!given.is_number_integer() || given < 1 || given > 1'000'000'000)
+      throw InputError(fmt::format("{}: batch.global: expected a whole number from 1, got {}",
+                                   base.file, given.dump()));
+    global = given.get<int>();
+  }
   return {.base = base,
           .nodes = std::max(1, s.nodes),
           .gpus_per_node = s.gpus_per_node,
-          .global_batch = s.batch * s.micro * s.data,
+          .global_batch = global,
           .flash = s.model->flash,
           .sequence_parallel_given = gives("parallel", "sequence_parallel")};
 }
