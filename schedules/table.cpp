@@ -26,6 +26,13 @@ const std::vector<ScheduleInfo>& schedule_table() {
   return table;
 }
 
+bool trains(const ScheduleInfo& info) { return info.name != "forward-only"; }
+
+bool lets_choose_v(const ScheduleInfo& info) {
+  return std::any_of(info.options.begin(), info.options.end(),
+                     [](const ScheduleOption& o) { return o.name == "v"; });
+}
+
 const ScheduleInfo& find_schedule(std::string_view name) {
   std::vector<std::string> known, spelled;
   for (const ScheduleInfo& info : schedule_table()) {

@@ -61,6 +61,12 @@ const std::vector<ScheduleInfo>& schedule_table();
 // By name or alias. Throws InputError: "unknown schedule '1f1c' (did you mean '1f1b'?); known: …".
 const ScheduleInfo& find_schedule(std::string_view name);
 
+// False of forward-only alone, which comparisons, sweeps and plans of all schedules leave out.
+bool trains(const ScheduleInfo& info);
+
+// Whether it has the option v, stages per rank.
+bool lets_choose_v(const ScheduleInfo& info);
+
 // Checks option names, settles the window, generates, and runs the rule check on the result.
 Schedule make_schedule(const ScheduleInfo& info, ScheduleParams params,
                        const Costs* costs = nullptr);

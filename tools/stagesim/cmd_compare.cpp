@@ -25,7 +25,7 @@ std::vector<ScheduleSpec> specs_from(const po::variables_map& vm, const Scenario
   std::vector<ScheduleSpec> specs;
   if (!vm.count("schedules")) {
     for (const ScheduleInfo& info : schedule_table()) {
-      if (info.name == "forward-only") continue;  // trains nothing: no row to compare
+      if (!trains(info)) continue;  // no row to compare
       // The scenario's own schedule keeps its parameters.
       const bool own = !scenario.schedule.name.empty() &&
                        find_schedule(scenario.schedule.name).name == info.name;

@@ -1,9 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "tools/processes/processes.hpp"
 #include "tools/stagesim/command.hpp"
@@ -16,8 +14,6 @@ namespace po = boost::program_options;
 
 namespace stagesim {
 namespace {
-
-constexpr int kMostThreads = 1024;
 
 po::options_description plan_options() {
   po::options_description options = scenario_options();
@@ -79,9 +75,7 @@ PlanOptions options_from(const po::variables_map& vm) {
       options.schedules.push_back(spec.text());
   options.prune = vm.count("exhaustive") == 0;
   options.headroom = number_option(vm, "headroom", 0, 99) / 100;
-  const int threads = static_cast<int>(number_option(vm, "threads", 0, kMostThreads));
-  options.threads =
-      threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.threads = threads_option(vm);
   return options;
 }
 

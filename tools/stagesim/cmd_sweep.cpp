@@ -2,9 +2,9 @@
 #include <fmt/ostream.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
-#include <thread>
 
 #include "tools/stagesim/command.hpp"
 #include "tools/stagesim/input.hpp"
@@ -19,7 +19,6 @@ namespace stagesim {
 namespace {
 
 constexpr std::uint64_t kMostInTable = 200;
-constexpr int kMostThreads = 1024;
 
 po::options_description sweep_options() {
   po::options_description options = scenario_options();
@@ -127,12 +126,9 @@ Answer sweep_command(const std::vector<std::string>& args, std::ostream& out, st
   const Sweep sweep = sweep_from(vm);
   SweepReport report{.sort = text_option(vm, "sort"), .crossover = text_option(vm, "crossover")};
   check_report(report, sweep);
-  const int wanted = static_cast<int>(number_option(vm, "threads", 0, kMostThreads));
+  const int threads = threads_option(vm);
   const InterruptFlag interrupted;
-  SweepRunOptions options{
-      .threads =
-          wanted > 0 ? wanted : std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
-      .cancelled = interrupted.flag()};
+  SweepRunOptions options{.threads = threads, .cancelled = interrupted.flag()};
 
   const std::unique_ptr<Processes> processes = launched_processes();
   if (processes && processes->rank() > 0) {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
+#include <thread>
 
 #include "sim/base/names.hpp"
 
@@ -160,6 +162,12 @@ double number_option(const po::variables_map& vm, const char* name, double low, 
         fmt::format("--{}: expected a number from {:g} to {:g}, got '{}'", name, low, high, text));
   }
   return value;
+}
+
+int threads_option(const po::variables_map& vm) {
+  constexpr int kMostThreads = 1024;
+  const int wanted = static_cast<int>(number_option(vm, "threads", 0, kMostThreads));
+  return wanted > 0 ? wanted : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace stagesim

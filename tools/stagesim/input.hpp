@@ -33,4 +33,7 @@ Scenario scenario_with_schedule(const std::string& command,
 double number_option(const boost::program_options::variables_map& vm, const char* name, double low,
                      double high);
 
+// --threads, a number; 0, one for each core.
+int threads_option(const boost::program_options::variables_map& vm);
+
 }  // namespace stagesim

@@ -144,7 +144,7 @@ Answer train_command(const po::variables_map& vm, std::ostream& out, std::ostrea
   const std::vector<ScheduleSpec> specs = list ? schedule_list(vm["schedules"].as<std::string>())
                                                : std::vector<ScheduleSpec>{scenario.schedule};
   for (const ScheduleSpec& spec : specs) {
-    if (find_schedule(spec.name).name == "forward-only")
+    if (!trains(find_schedule(spec.name)))
       throw InputError("--work train: forward-only trains nothing");
   }
   const std::vector<Attempt> attempts = run_schedules(scenario, specs);

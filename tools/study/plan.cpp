@@ -26,8 +26,6 @@ struct Outcome {
   std::string reason{};
 };
 
-int samples_of(const Scenario& s) { return s.batch * s.micro * s.data; }
-
 class Planner {
  public:
   Planner(PlanSpace space, const PlanOptions& options)
@@ -36,6 +34,8 @@ class Planner {
         schedules_(plan_schedules(options.schedules)) {}
 
   PlanResult run() {
+    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(options_.threads));
     if (options_.objective != PlanObjective::kGpus) {
       search(space_.nodes);
       return finish();
@@ -70,8 +70,6 @@ class Planner {
     result_.refused += refused * schedules_.size();
     std::stable_sort(candidates.begin(), candidates.end(),
                      [&](const Candidate& a, const Candidate& b) { return bound(a) < bound(b); });
-    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                    static_cast<std::size_t>(options_.threads));
     for (std::size_t next = 0; next < candidates.size();) {
       if (options_.cancelled != nullptr && *options_.cancelled) {
         result_.notes.emplace_back("interrupted: not all choices were looked at");
@@ -133,9 +131,9 @@ class Planner {
       const ScheduleResult& r = run.result;
       plan.layers = run.layers;
       plan.data = s.data;
-      plan.gpus = s.ranks * s.data * std::max(1, s.split.tensor) * std::max(1, s.split.context);
+      plan.gpus = s.ranks * s.data * s.split.gpus();
       plan.step_ms = to_ms(r.step_time);
-      plan.ms_per_sample = plan.step_ms / samples_of(s);
+      plan.ms_per_sample = plan.step_ms / s.samples();
       plan.bubble = r.bubble.bubble;
       plan.mfu = r.mfu.value_or(0);
       plan.summary = summary_of(r);

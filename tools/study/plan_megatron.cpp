@@ -29,7 +29,7 @@ std::string megatron_flags_of(const Plan& plan) {
   std::string flags = fmt::format(
       "--pipeline-model-parallel-size {} --tensor-model-parallel-size {} --micro-batch-size {} "
       "--global-batch-size {}",
-      c.pipeline, c.tensor, c.micro, s.batch * s.micro * s.data);
+      c.pipeline, c.tensor, c.micro, s.samples());
   const bool even = std::equal(plan.layers.begin() + 1, plan.layers.end(), plan.layers.begin());
   if (!even) {  // says how many stages there are, too
     flags += fmt::format(" --pipeline-model-parallel-layout '{}'", layout_of(plan.layers));

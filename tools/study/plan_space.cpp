@@ -85,7 +85,7 @@ PlanSpace plan_space(const ScenarioInput& base) {
     throw InputError("plan: needs a model and GPUs to choose for: model.preset and cluster.node");
   if (!gives("batch", "global") && !from_flags)
     throw InputError("plan: needs batch.global, which all plans share");
-  int global = s.batch * s.micro * s.data;
+  int global = s.samples();
   if (gives("batch", "global")) {
     const Json& given = base.json["batch"]["global"];
     if (!given.is_number_integer() || given < 1 || given > 1'000'000'000)
@@ -139,16 +139,14 @@ std::vector<ScheduleSpec> plan_schedules(const std::vector<std::string>& names) 
   std::vector<std::string> wanted = names;
   if (wanted.empty()) {
     for (const ScheduleInfo& info : schedule_table())
-      if (info.name != "forward-only") wanted.emplace_back(info.name);
+      if (trains(info)) wanted.emplace_back(info.name);
   }
   std::vector<ScheduleSpec> specs;
   for (const std::string& name : wanted) {
     ScheduleSpec spec = parse_schedule_spec(name);
     const ScheduleInfo& info = find_schedule(spec.name);
     spec.name = info.name;
-    const bool chooses = std::any_of(info.options.begin(), info.options.end(),
-                                     [](const ScheduleOption& o) { return o.name == "v"; });
-    if (!chooses || spec.options.count("v")) {
+    if (!lets_choose_v(info) || spec.options.count("v")) {
       specs.push_back(spec);
       continue;
     }

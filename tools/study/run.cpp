@@ -70,9 +70,7 @@ double largest_scale(const Scenario& s) {
 // parallel.virtual is for a schedule that has an option for it which the user left alone; 1 says
 // that nobody chose.
 void settle_virtual_stages(const ScheduleInfo& info, const Scenario& s, ScheduleParams& params) {
-  const bool chooses = std::any_of(info.options.begin(), info.options.end(),
-                                   [](const ScheduleOption& o) { return o.name == "v"; });
-  if (chooses && s.virtual_stages > 1)
+  if (lets_choose_v(info) && s.virtual_stages > 1)
     params.options.emplace("v", std::to_string(s.virtual_stages));
 }
 

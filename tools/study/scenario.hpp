@@ -52,15 +52,16 @@ struct Scenario {
   std::string name;
   Json json;  // as read, overrides applied
   int ranks = 1, data = 1;
-  bool shard_optimizer = false;          // parallel.zero 1
-  StageSplit split;                      // GPUs of one rank; times and bytes are one GPU's
-  bool tensor_overlap = true;            // see StagePlan
-  int virtual_stages = 0;                // parallel.virtual, stages per rank; 0: not given
-  int nodes = 1, gpus_per_node = 0;      // 0: not said
-  int ranks_per_node = 0;                // of one pipeline group; 0: all on one node
-  ScheduleSpec schedule;                 // empty name: none given
-  int micro = 1;                         // samples of the micro-batch that the costs are of
-  int batch = 1;                         // micro-batches per pipeline group and step
+  bool shard_optimizer = false;      // parallel.zero 1
+  StageSplit split;                  // GPUs of one rank; times and bytes are one GPU's
+  bool tensor_overlap = true;        // see StagePlan
+  int virtual_stages = 0;            // parallel.virtual, stages per rank; 0: not given
+  int nodes = 1, gpus_per_node = 0;  // 0: not said
+  int ranks_per_node = 0;            // of one pipeline group; 0: all on one node
+  ScheduleSpec schedule;             // empty name: none given
+  int micro = 1;                     // samples of the micro-batch that the costs are of
+  int batch = 1;                     // micro-batches per pipeline group and step
+  int samples() const { return batch * micro * data; }  // of a step, where all are of one size
   std::vector<double> microbatch_scale;  // [batch]: batch.sizes / micro; empty: all the same
   std::string batch_from;                // how batch came about, when it was not given
   int steps = 0;                         // 0: the schedule's default

@@ -101,7 +101,7 @@ std::vector<std::string> schedule_values(const std::string& text) {
       continue;
     }
     for (const ScheduleInfo& info : schedule_table())
-      if (info.name != "forward-only") values.emplace_back(info.name);
+      if (trains(info)) values.emplace_back(info.name);
   }
   return values;
 }
